@@ -1,0 +1,180 @@
+package blocks
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"sort"
+	"strings"
+
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// Block is one layer of the stack.
+type Block interface {
+	// Weights declares every tensor of the block.
+	Weights() []Weight
+	// Forward maps xBTD to the block's output [B,T,D], differentiably. state is nil in training; otherwise it holds the
+	// tensors that State declares, Forward continues from them and also returns them as they are after the last real
+	// token of each row.
+	Forward(ctx *Context, weights Params, xBTD *Node, state []*Node) (yBTD *Node, next []*Node)
+	// State declares what decoding carries for a batch of rows, of at most capacity tokens each.
+	State(batch, capacity int) []StateTensor
+	// Step is Forward for one token a row, x [B,1,D], in fewer operations.
+	Step(ctx *Context, weights Params, xB1D *Node, state []*Node) (yB1D *Node, next []*Node)
+	// Cost counts what training the block on [batch, time] tokens takes.
+	Cost(batch, time int) Cost
+}
+
+// Config holds the options of one block kind. Zero values mean the default.
+type Config interface {
+	// Validate reports the first option that does not fit the model's width.
+	Validate(width int) error
+	// Build makes the block for a model of that width.
+	Build(width int) Block
+	// Derived explains every option after defaults: its value and the formula it came from.
+	Derived(width int) []Derived
+}
+
+// Derived is one resolved option, for people.
+type Derived struct {
+	Key     string `json:"key"`
+	Value   any    `json:"value"`
+	Formula string `json:"formula"`
+}
+
+// Params gives a block its weights by the names it declared. Matrices come in the compute dtype, all else in float32.
+type Params map[string]*Node
+
+// StateTensor declares one tensor of a block's decoding state; it starts at zero. An InvalidDType stands for the
+// compute dtype.
+type StateTensor struct {
+	Name  string
+	Shape []int
+	DType dtypes.DType
+}
+
+// StateIn fills in the compute dtype of state tensors.
+func StateIn(state []StateTensor, compute dtypes.DType) []StateTensor {
+	for i := range state {
+		if state[i].DType == dtypes.InvalidDType {
+			state[i].DType = compute
+		}
+	}
+	return state
+}
+
+// Cost counts what one block needs for a batch. Forward FLOPs count a multiply-add as two; a training step is three
+// times that. Bytes are for activations in 2-byte compute dtype and float32 statistics.
+type Cost struct {
+	// MatrixFLOPs is in matrix products, MixFLOPs in attention scores or the scan.
+	MatrixFLOPs, MixFLOPs float64
+	// WeightBytes is the float32 master copy.
+	WeightBytes int64
+	// ActivationBytes is what backward keeps from forward.
+	ActivationBytes int64
+	// StateBytes is the decoding state of the batch at a capacity of time tokens.
+	StateBytes int64
+}
+
+// StateBytes sums the sizes of state tensors.
+func StateBytes(state []StateTensor) (bytes int64) {
+	for _, tensor := range state {
+		size := int64(tensor.DType.Size())
+		for _, dim := range tensor.Shape {
+			size *= int64(dim)
+		}
+		bytes += size
+	}
+	return bytes
+}
+
+// Kind is a registered block kind.
+type Kind struct {
+	Letter byte   // in patterns: "T"
+	Name   string // in configurations and long patterns: "transformer"
+	About  string // one line for help
+	New    func() Config
+}
+
+// Kinds lists every block kind; a new one is a file and a line here.
+var Kinds = []Kind{
+	{'T', "transformer", "causal self-attention and an MLP", func() Config { return &Transformer{} }},
+	{'M', "mamba", "selective state space (Mamba-1), optionally with an MLP", func() Config { return &Mamba{} }},
+}
+
+// KindByLetter finds a kind by its pattern letter, in either case.
+func KindByLetter(letter byte) (Kind, bool) {
+	for _, kind := range Kinds {
+		if strings.EqualFold(string(letter), string(kind.Letter)) {
+			return kind, true
+		}
+	}
+	return Kind{}, false
+}
+
+// KindByName finds a kind by its name or letter, in either case.
+func KindByName(name string) (Kind, bool) {
+	for _, kind := range Kinds {
+		if strings.EqualFold(name, kind.Name) || strings.EqualFold(name, string(kind.Letter)) {
+			return kind, true
+		}
+	}
+	return Kind{}, false
+}
+
+// KindList names the kinds for error messages: "T (transformer), M (mamba)".
+func KindList() string {
+	names := make([]string, len(Kinds))
+	for i, kind := range Kinds {
+		names[i] = fmt.Sprintf("%c (%s)", kind.Letter, kind.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// Configs holds the options of each block kind by the kind's name; a kind that is absent has its defaults.
+type Configs map[string]Config
+
+// Of returns the options of a kind.
+func (c Configs) Of(kind Kind) Config {
+	if config, ok := c[kind.Name]; ok {
+		return config
+	}
+	return kind.New()
+}
+
+// UnmarshalJSON reads the options of registered kinds and refuses others.
+func (c *Configs) UnmarshalJSON(data []byte) error {
+	var raw map[string]json.RawMessage
+	if err := json.Unmarshal(data, &raw); err != nil {
+		return err
+	}
+	*c = Configs{}
+	for name, options := range raw {
+		kind, ok := KindByName(name)
+		if !ok {
+			return fmt.Errorf("block options for %q: unknown kind; there are %s", name, KindList())
+		}
+		config := kind.New()
+		decoder := json.NewDecoder(strings.NewReader(string(options)))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(config); err != nil {
+			return fmt.Errorf("block options for %s: %w", kind.Name, err)
+		}
+		(*c)[kind.Name] = config
+	}
+	return nil
+}
+
+// OptionKeys lists the configuration keys of a kind's options, sorted: the json names of its fields.
+func OptionKeys(config Config) []string {
+	typ := reflect.TypeOf(config).Elem()
+	var keys []string
+	for i := range typ.NumField() {
+		key, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+		keys = append(keys, key)
+	}
+	sort.Strings(keys)
+	return keys
+}

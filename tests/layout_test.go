@@ -1,0 +1,110 @@
+// Package tests holds what crosses packages: the layout, the command line, the README and the notebooks.
+package tests
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// mayImport is the table of DESIGN section 1: which packages of this module a package's own code may import. Tests may
+// also use tests/testkit. A package that is not listed does not belong here.
+var mayImport = map[string][]string{
+	"xla":                  {},
+	"blocks":               {"xla"},
+	"blocks/ref":           {},
+	"models":               {"blocks", "xla"},
+	"configs":              {},
+	"workbench":            {"workbench/cli"},
+	"workbench/tokenizer":  {},
+	"workbench/runlog":     {},
+	"workbench/data":       {"workbench/tokenizer"},
+	"workbench/checkpoint": {"models"},
+	"workbench/generate":   {"models", "xla"},
+	"workbench/chat":       {"workbench/tokenizer", "workbench/generate"},
+	"workbench/web":        {"workbench/chat", "workbench/generate"},
+	"workbench/train":      {"models", "xla", "workbench/data", "workbench/checkpoint", "workbench/runlog"},
+	"workbench/config":     {"models", "blocks", "configs", "workbench/train"},
+	"workbench/lab": {"models", "blocks", "xla", "workbench/tokenizer", "workbench/runlog", "workbench/data", "workbench/checkpoint",
+		"workbench/generate", "workbench/chat", "workbench/train", "workbench/config"},
+	"workbench/cli": {"workbench/lab", "workbench/web", "workbench/config"},
+	"tests":         {"workbench/cli", "models", "workbench/train", "xla"},
+	"tests/testkit": {"xla"},
+}
+
+// testsMayImport is what a package's tests may import beside that: the parts of a real model.
+var testsMayImport = map[string][]string{
+	"workbench/web": {"workbench/tokenizer", "models", "xla"},
+}
+
+// broken lists the imports of our own packages that the table does not allow.
+func broken(t *testing.T, root string, allowed map[string][]string) []string {
+	t.Helper()
+	var problems []string
+	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && file != root && strings.HasPrefix(entry.Name(), ".") {
+			return filepath.SkipDir
+		}
+		if filepath.Ext(file) != ".go" {
+			return nil
+		}
+		relative, err := filepath.Rel(root, file)
+		if err != nil {
+			return err
+		}
+		folder := path.Dir(filepath.ToSlash(relative))
+		list, known := allowed[folder]
+		if !known {
+			problems = append(problems, fmt.Sprintf("%s: package %s is not in the table of DESIGN section 1", relative, folder))
+			return nil
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range parsed.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			own, ours := strings.CutPrefix(imported, "tandem/")
+			inTest := strings.HasSuffix(file, "_test.go")
+			if !ours || slices.Contains(list, own) || (inTest && (own == folder || own == "tests/testkit" || own == "blocks" || own == "blocks/ref" || slices.Contains(testsMayImport[folder], own))) {
+				continue
+			}
+			problems = append(problems, fmt.Sprintf("%s: %s must not import %s", relative, folder, own))
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	return problems
+}
+
+func TestPackagesImportOnlyWhatTheDesignAllows(t *testing.T) {
+	require.Empty(t, broken(t, "..", mayImport))
+}
+
+func TestTheLayoutTestFailsWhenARuleIsBroken(t *testing.T) {
+	strict := map[string][]string{}
+	for folder, list := range mayImport {
+		strict[folder] = list
+	}
+	strict["models"] = []string{"xla"}
+	problems := broken(t, "..", strict)
+	require.NotEmpty(t, problems)
+	for _, problem := range problems {
+		require.Contains(t, problem, "models must not import blocks")
+	}
+}

@@ -1,0 +1,135 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"tandem/workbench/lab"
+)
+
+// talk is a conversation as the command line shows it.
+type talk struct {
+	session *lab.ChatSession
+	options lab.ChatOptions
+	run     string
+	out     io.Writer // answers
+	notes   io.Writer // what commands say
+	asJSON  bool
+	turns   uint64 // answers so far, which vary the seed
+}
+
+// line takes a command or a message. Two slashes begin a message that begins with one.
+func (t *talk) line(ctx context.Context, line string) error {
+	if strings.HasPrefix(line, "//") {
+		return t.ask(ctx, line[1:])
+	}
+	if strings.HasPrefix(line, "/") {
+		return t.command(strings.TrimSpace(line[1:]))
+	}
+	return t.ask(ctx, line)
+}
+
+// ask sends a message and shows the answer as it comes. Every turn draws with another seed, so that a question asked
+// again after /clear can get another answer.
+func (t *talk) ask(ctx context.Context, message string) error {
+	options := t.options
+	options.Sampling.Seed += t.turns
+	t.turns++
+	view := answerView{out: t.out}
+	if t.asJSON {
+		view.out = io.Discard
+	}
+	var failed error
+	for delta, err := range t.session.Ask(ctx, message, options) {
+		if err != nil {
+			failed = err
+			break
+		}
+		view.show(delta)
+	}
+	if view.seen || failed == nil {
+		view.end()
+	}
+	if failed != nil {
+		return failed
+	}
+	if t.asJSON {
+		return t.printAnswer(message)
+	}
+	return nil
+}
+
+// chatJSON is one answer in JSON.
+type chatJSON struct {
+	Run     string      `json:"run"`
+	Prompt  string      `json:"prompt"`
+	Content lab.Content `json:"content"`
+	Finish  string      `json:"finish"`
+	Usage   usageJSON   `json:"usage"`
+}
+
+type usageJSON struct {
+	PromptTokens    int     `json:"prompt_tokens"`
+	ReusedTokens    int     `json:"reused_tokens"`
+	AnswerTokens    int     `json:"answer_tokens"`
+	FirstSeconds    float64 `json:"first_token_seconds"`
+	TokensPerSecond float64 `json:"tokens_per_second"`
+	StateBytes      int64   `json:"state_bytes"`
+}
+
+func (t *talk) printAnswer(prompt string) error {
+	messages, stats := t.session.Conversation().Messages, t.session.Stats()
+	encoder := json.NewEncoder(t.out)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(chatJSON{
+		Run: t.run, Prompt: prompt, Content: messages[len(messages)-1].Content, Finish: stats.Finish,
+		Usage: usageJSON{
+			PromptTokens: stats.Last.Prompt, ReusedTokens: stats.Last.Reused, AnswerTokens: stats.Last.Answer,
+			FirstSeconds: stats.Last.First.Seconds(), TokensPerSecond: stats.Last.TokensPerSecond(), StateBytes: stats.RowBytes,
+		},
+	})
+}
+
+// answerView writes an answer: text as it is, and what a tool ran as [code → output].
+type answerView struct {
+	out    io.Writer
+	inside bool // a bracket is open
+	part   int
+	seen   bool // part counts
+}
+
+func (v *answerView) show(delta lab.ChatDelta) {
+	begins := !v.seen || delta.Part != v.part
+	v.part, v.seen = delta.Part, true
+	if begins {
+		switch {
+		case delta.Type == lab.PartOutput && v.inside:
+			fmt.Fprint(v.out, " → ")
+		case delta.Type == lab.PartText && v.inside:
+			v.close()
+		case delta.Type != lab.PartText:
+			v.close()
+			fmt.Fprint(v.out, "[")
+			v.inside = true
+		}
+	}
+	fmt.Fprint(v.out, delta.Text)
+	if delta.Problem != "" {
+		fmt.Fprintf(v.out, " → failed: %s", delta.Problem)
+	}
+}
+
+func (v *answerView) close() {
+	if v.inside {
+		fmt.Fprint(v.out, "]")
+		v.inside = false
+	}
+}
+
+func (v *answerView) end() {
+	v.close()
+	fmt.Fprintln(v.out)
+}

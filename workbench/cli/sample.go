@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"tandem/workbench/lab"
+)
+
+func sampleCommand() *cobra.Command {
+	var o lab.SampleOptions
+	var backend string
+	var asJSON bool
+	command := &cobra.Command{
+		Use:   "sample [RUN]",
+		Short: "Continue a prompt with a run's newest checkpoint",
+		Long:  "Continue a prompt with the newest checkpoint of RUN, a name under runs/ or a path; the newest run without one.",
+		Args:  atMost(1, "one RUN"),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			name := ""
+			if len(arguments) > 0 {
+				name = arguments[0]
+			}
+			run, err := lab.OpenRun(name)
+			if err != nil {
+				return err
+			}
+			emit := func(piece string) { fmt.Print(piece) }
+			if asJSON {
+				emit = nil
+			} else {
+				fmt.Print(o.Prompt)
+			}
+			say := func(line string) { fmt.Fprintln(os.Stderr, line) }
+			text, err := lab.Sample(command.Context(), run, backend, o, say, emit)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(os.Stdout, map[string]any{"run": run.Name, "prompt": o.Prompt, "text": text})
+			}
+			fmt.Println()
+			return nil
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&o.Prompt, "prompt", "", "text to continue")
+	flags.IntVar(&o.Tokens, "tokens", 64, "tokens to add at most")
+	flags.Float64Var(&o.Temperature, "temperature", 0.8, "0 takes the likeliest token each time")
+	flags.IntVar(&o.TopK, "top_k", 40, "choose among so many tokens; 0 is all")
+	flags.Float64Var(&o.TopP, "top_p", 0, "choose among the likeliest tokens that reach this probability; 0 is all")
+	flags.Uint64Var(&o.Seed, "seed", 0, "seed of the draws")
+	flags.StringVar(&backend, "backend", "auto", "auto, go, cpu, cuda, or a GoMLX configuration")
+	flags.BoolVar(&asJSON, "json", false, "print JSON")
+	return command
+}

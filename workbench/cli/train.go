@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"tandem/workbench/config"
+	"tandem/workbench/lab"
+)
+
+func trainCommand() *cobra.Command {
+	var resume, asJSON bool
+	command := &cobra.Command{
+		Use:   "train [CONFIG]",
+		Short: "Train a model",
+		Long: `Train a model as a configuration says: one of ` + configNames() + `, or a YAML file; "tiny" without one.
+Every key of the configuration is also a flag. --resume continues a run (--run NAME, or the newest) from its last
+checkpoint, with its own configuration and the flags given now.`,
+		Args: atMost(1, "one CONFIG"),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			view := newProgress(os.Stderr)
+			options := lab.TrainOptions{Command: os.Args, Say: view.say, Report: view.report}
+			var loaded *config.Config
+			var err error
+			if resume {
+				loaded, err = resumedConfig(command, arguments, &options)
+			} else {
+				loaded, err = loadConfig(command, arguments)
+			}
+			if err != nil {
+				return err
+			}
+			result, err := lab.Train(command.Context(), loaded, options)
+			view.close()
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(os.Stdout, result)
+			}
+			fmt.Printf("%s: %d steps, %d parameters, %.2fM tokens in %.0f s; validation %.3f bits per byte (a unigram model: %.3f)\n\n%s\n",
+				result.Name, result.Steps, result.Parameters, float64(result.Tokens)/1e6, result.Seconds, result.BPB, result.UnigramBPB, result.Sample)
+			return nil
+		},
+	}
+	command.Flags().BoolVar(&resume, "resume", false, "continue a run from its last checkpoint")
+	command.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
+	addConfigFlags(command)
+	return command
+}
+
+// resumedConfig opens the run to continue and applies the flags to its configuration.
+func resumedConfig(command *cobra.Command, arguments []string, options *lab.TrainOptions) (*config.Config, error) {
+	if len(arguments) > 0 {
+		return nil, usageError{fmt.Errorf("train --resume: unexpected %q; the run has its own configuration, change it with flags", arguments[0])}
+	}
+	name, _ := command.Flags().GetString("run")
+	run, err := lab.OpenRun(name)
+	if err != nil {
+		return nil, err
+	}
+	options.Resume = run
+	if err := run.Info.Config.Override(configOverrides(command)); err != nil {
+		return nil, usageError{err}
+	}
+	return run.Info.Config, nil
+}

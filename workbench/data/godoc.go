@@ -1,0 +1,138 @@
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// godocCorpus is the English in Go source: see fileComments for what is in a document.
+type godocCorpus struct {
+	name string
+	root string
+
+	// A tokenizer's training and the tokenising after it both want all texts, and parsing takes longer than either, so the
+	// texts of a whole pass are kept while the files are as they were.
+	keeping sync.Mutex
+	kept    []string
+	keptFor string // fingerprint
+}
+
+func openGodoc(spec string) (Corpus, error) {
+	tree := strings.TrimPrefix(strings.TrimPrefix(spec, "godoc"), ":")
+	root := tree
+	if !filepath.IsAbs(tree) && !strings.HasPrefix(tree, ".") {
+		goroot, err := findGoroot()
+		if err != nil {
+			return nil, fmt.Errorf("open corpus %q: %w", spec, err)
+		}
+		root = filepath.Join(goroot, "src", filepath.FromSlash(tree))
+	}
+	info, err := os.Stat(root)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("open corpus %q: no folder %s; %s", spec, root, forms)
+	case err != nil:
+		return nil, fmt.Errorf("open corpus %q: %w; %s", spec, err, forms)
+	case !info.IsDir():
+		return nil, fmt.Errorf("open corpus %q: %s is no folder; %s", spec, root, forms)
+	}
+	c := &godocCorpus{name: spec, root: root}
+	files, err := c.files()
+	if err != nil {
+		return nil, fmt.Errorf("open corpus %q: %w", spec, err)
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("open corpus %q: no Go files below %s; %s", spec, root, forms)
+	}
+	return c, nil
+}
+
+// findGoroot asks the environment and then the go command, for runtime.GOROOT
+// only knows where the binary was built.
+func findGoroot() (string, error) {
+	if root := os.Getenv("GOROOT"); root != "" {
+		return root, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	const remedy = "set GOROOT, put go on the PATH, or give another corpus"
+	out, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
+	if err != nil {
+		return "", fmt.Errorf("find the Go installation: %w; %s", err, remedy)
+	}
+	root := strings.TrimSpace(string(out))
+	if root == "" {
+		return "", fmt.Errorf("find the Go installation: go env GOROOT is empty; %s", remedy)
+	}
+	return root, nil
+}
+
+func (c *godocCorpus) Name() string { return c.name }
+
+func (c *godocCorpus) Fingerprint() (string, error) {
+	files, err := c.files()
+	if err != nil {
+		return "", fmt.Errorf("list corpus %q: %w", c.name, err)
+	}
+	return fingerprint(files)
+}
+
+// Documents parses the files on every core and streams them in lexical order.
+func (c *godocCorpus) Documents() iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		files, err := c.files()
+		if err != nil {
+			yield("", fmt.Errorf("list corpus %q: %w", c.name, err))
+			return
+		}
+		mark, err := fingerprint(files)
+		if err != nil {
+			yield("", fmt.Errorf("list corpus %q: %w", c.name, err))
+			return
+		}
+		if texts, ok := c.keptTexts(mark); ok {
+			all(texts)(yield)
+			return
+		}
+		var texts []string
+		for text, err := range ordered(all(files), fileComments) {
+			if err == nil && text == "" {
+				continue
+			}
+			if !yield(text, err) || err != nil {
+				return
+			}
+			texts = append(texts, text)
+		}
+		c.keeping.Lock()
+		defer c.keeping.Unlock()
+		c.kept, c.keptFor = texts, mark
+	}
+}
+
+// keptTexts gives the texts of an earlier pass over files with the same fingerprint.
+func (c *godocCorpus) keptTexts(mark string) ([]string, bool) {
+	c.keeping.Lock()
+	defer c.keeping.Unlock()
+	return c.kept, c.kept != nil && c.keptFor == mark
+}
+
+// files lists the Go files below the root, without those in testdata, most of
+// which are broken on purpose.
+func (c *godocCorpus) files() ([]string, error) {
+	return walk(c.root, func(entry fs.DirEntry) bool {
+		if entry.IsDir() {
+			return entry.Name() != "testdata"
+		}
+		return strings.HasSuffix(entry.Name(), ".go")
+	})
+}

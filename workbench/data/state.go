@@ -1,0 +1,115 @@
+package data
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// State is the place of a Batches between two batches: small, and plain JSON.
+// The order of documents is computed from seed and epoch, so there is no
+// generator to save.
+type State struct {
+	Content    string `json:"content"` // Shards.Content
+	Vocabulary int    `json:"vocabulary"`
+	Split      Split  `json:"split"`
+	Batch      int    `json:"batch"`
+	Time       int    `json:"time"`
+	Seed       uint64 `json:"seed"`
+	Buffer     int    `json:"buffer"`
+	Loop       bool   `json:"loop"`
+
+	Epoch  int   `json:"epoch"`
+	Cursor int64 `json:"cursor"` // documents of the epoch taken up so far
+	// Waiting are the documents taken up and not wholly placed, in order: the
+	// number of each and its first token not yet placed.
+	Waiting [][2]int64 `json:"waiting"`
+	Stats   Stats      `json:"stats"`
+}
+
+// State is where the next batch begins. A new Batches of the same shards and
+// options, once it has Restored it, gives the same batches from here on.
+func (b *Batches) State() (State, error) {
+	if b.err != nil && b.err != io.EOF {
+		return State{}, fmt.Errorf("save the data position: the iterator failed within a batch: %w; resume from an earlier checkpoint", b.err)
+	}
+	s := b.identity()
+	s.Epoch, s.Cursor, s.Stats = b.packer.epoch, b.packer.cursor, b.Stats()
+	s.Waiting = [][2]int64{}
+	for _, p := range b.packer.waiting.inOrder() {
+		s.Waiting = append(s.Waiting, [2]int64{p.document, int64(p.from)})
+	}
+	return s, nil
+}
+
+// identity is a State with all that must be the same for it to be restored.
+func (b *Batches) identity() State {
+	o := b.options
+	return State{
+		Content: b.shards.Content(), Vocabulary: b.shards.VocabSize(),
+		Split: o.Split, Batch: o.Batch, Time: o.Time, Seed: o.Seed, Buffer: o.Buffer, Loop: o.Loop,
+	}
+}
+
+// Restore goes to the place that s describes. A State of other text, another
+// tokenizer or other options is refused, and b stays where it was.
+func (b *Batches) Restore(s State) error {
+	if err := b.restore(s); err != nil {
+		return fmt.Errorf("restore the data position: %w", err)
+	}
+	return nil
+}
+
+func (b *Batches) restore(s State) error {
+	if err := b.sameAs(s); err != nil {
+		return err
+	}
+	documents := b.shards.Documents(s.Split)
+	if s.Epoch < 0 || s.Cursor < 0 || s.Cursor > documents || len(s.Waiting) > s.Buffer {
+		return fmt.Errorf("epoch %d, document %d of %d and %d waiting make no sense; the state is damaged, take an earlier checkpoint",
+			s.Epoch, s.Cursor, documents, len(s.Waiting))
+	}
+	p := newPacker(b.shards, b.options)
+	p.startEpoch(s.Epoch, s.Cursor)
+	p.stats = s.Stats
+	p.stats.taken = s.Stats.Tokens + s.Stats.Dropped
+	for _, w := range s.Waiting {
+		piece, err := p.piece(w[0], int(w[1]))
+		if err != nil {
+			return fmt.Errorf("%w; the state is damaged, take an earlier checkpoint", err)
+		}
+		if w[1] < 1 || w[1] >= int64(piece.length) {
+			return fmt.Errorf("token %d of document %d, which has %d; the state is damaged, take an earlier checkpoint", w[1], w[0], piece.length)
+		}
+		p.waiting.add(piece)
+		p.stats.taken += int64(piece.length - piece.from)
+	}
+	b.packer, b.err = p, nil
+	return nil
+}
+
+// sameAs says how s is not of this corpus, tokenizer and options.
+func (b *Batches) sameAs(s State) error {
+	var wrong []string
+	differ := func(what string, saved, here any) {
+		if saved != here {
+			wrong = append(wrong, fmt.Sprintf("%s %v, here %v", what, saved, here))
+		}
+	}
+	own := b.identity()
+	differ("vocabulary", s.Vocabulary, own.Vocabulary)
+	differ("split", s.Split, own.Split)
+	differ("batch", s.Batch, own.Batch)
+	differ("context", s.Time, own.Time)
+	differ("seed", s.Seed, own.Seed)
+	differ("buffer", s.Buffer, own.Buffer)
+	differ("loop", s.Loop, own.Loop)
+	if len(wrong) > 0 {
+		return fmt.Errorf("it was saved with %s; use the saved settings or start a new run", strings.Join(wrong, "; "))
+	}
+	if s.Content != own.Content {
+		return errors.New("it was saved with other text or another tokenizer; use those of the run or start a new run")
+	}
+	return nil
+}

@@ -1,0 +1,182 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"tandem/models"
+	"tandem/workbench/config"
+	"tandem/workbench/runlog"
+	"tandem/workbench/tokenizer"
+	"tandem/xla"
+)
+
+// RunsFolder is where runs live, below the working directory.
+const RunsFolder = "runs"
+
+const (
+	tokenizerFile = "tokenizer.json"
+	metricsFile   = "metrics.jsonl"
+)
+
+// Info is run.json: all that is needed to know what a run was and to continue it.
+type Info struct {
+	Name    string         `json:"name"`
+	Created time.Time      `json:"created"`
+	Config  *config.Config `json:"config"`
+	Pattern string         `json:"pattern"`
+	Seed    uint64         `json:"seed"`
+	Backend string         `json:"backend"`
+	Reason  string         `json:"backend_reason"`
+	// Parameters and UnigramBPB put the run's numbers in proportion.
+	Parameters int               `json:"parameters"`
+	UnigramBPB float64           `json:"unigram_bpb"`
+	Versions   map[string]string `json:"versions"`
+	Command    []string          `json:"command"`
+}
+
+// Run is a run's folder.
+type Run struct {
+	Name   string
+	Folder string
+	Info   Info
+}
+
+// OpenRun finds a run by its name under runs/ or by its path; "" is the newest.
+func OpenRun(reference string) (*Run, error) {
+	var folder string
+	switch reference {
+	case "":
+		newest, err := newestRun()
+		if err != nil {
+			return nil, err
+		}
+		folder = newest
+	default:
+		folder = runFolder(reference)
+	}
+	run := &Run{Name: filepath.Base(folder), Folder: folder}
+	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("open run %q: there is no folder %s; %s", reference, folder, existingRuns())
+	}
+	if err := runlog.ReadRun(folder, &run.Info); err != nil {
+		return nil, err
+	}
+	if run.Info.Config == nil {
+		return nil, fmt.Errorf("open run %q: %s has no configuration; it was not written by workbench train", reference, filepath.Join(folder, runlog.RunFile))
+	}
+	return run, nil
+}
+
+func newestRun() (string, error) {
+	runs, err := runlog.List(RunsFolder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	if len(runs) == 0 {
+		return "", fmt.Errorf("open run: there is none under %s; train one with: go run ./workbench train", RunsFolder)
+	}
+	return runs[0].Dir, nil
+}
+
+// existingRuns lists what there is, for errors.
+func existingRuns() string {
+	runs, err := runlog.List(RunsFolder)
+	if err != nil || len(runs) == 0 {
+		return fmt.Sprintf("there is none under %s yet; train one with: go run ./workbench train", RunsFolder)
+	}
+	names := make([]string, len(runs))
+	for i, run := range runs {
+		names[i] = run.Name
+	}
+	return "there are " + strings.Join(names, ", ")
+}
+
+// Tokenizer reads the run's tokenizer.
+func (r *Run) Tokenizer() (*tokenizer.Tokenizer, error) {
+	return tokenizer.Load(filepath.Join(r.Folder, tokenizerFile))
+}
+
+// Model builds the run's model, without weights.
+func (r *Run) Model() (*models.Model, error) { return models.New(r.Info.Config.Model) }
+
+// runFolder is where a run with that name, or at that path, lives.
+func runFolder(name string) string {
+	if strings.ContainsRune(name, filepath.Separator) {
+		return name
+	}
+	return filepath.Join(RunsFolder, name)
+}
+
+// taken is the error of a new run whose folder is there already.
+func taken(name string) error {
+	return fmt.Errorf("make run %q: %s exists; continue it with --resume, or choose another --run NAME", name, runFolder(name))
+}
+
+// newRun makes the folder of a new run. Without a name it takes the first free NAME-001, NAME-002, …
+func newRun(name, base string) (*Run, error) {
+	if err := os.MkdirAll(RunsFolder, 0o755); err != nil {
+		return nil, fmt.Errorf("make folder %s: %w", RunsFolder, err)
+	}
+	if name != "" {
+		folder := runFolder(name)
+		if err := os.MkdirAll(filepath.Dir(folder), 0o755); err != nil {
+			return nil, fmt.Errorf("make run %q: %w", name, err)
+		}
+		err := os.Mkdir(folder, 0o755)
+		if errors.Is(err, fs.ErrExist) {
+			return nil, taken(name)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("make run %q: %w", name, err)
+		}
+		return &Run{Name: filepath.Base(folder), Folder: folder}, nil
+	}
+	for i := 1; ; i++ {
+		folder := filepath.Join(RunsFolder, fmt.Sprintf("%s-%03d", base, i))
+		err := os.Mkdir(folder, 0o755)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("make run %s: %w", folder, err)
+		}
+		return &Run{Name: filepath.Base(folder), Folder: folder}, nil
+	}
+}
+
+// describe fills in run.json.
+func (r *Run) describe(c *config.Config, device *xla.Device, model *models.Model, unigram float64, command []string) {
+	r.Info = Info{
+		Name: r.Name, Created: time.Now().UTC(), Config: c, Pattern: c.Model.Pattern.String(), Seed: c.Train.Seed,
+		Backend: device.Config, Reason: device.Reason, Parameters: model.Parameters(), UnigramBPB: unigram,
+		Versions: versions(), Command: command,
+	}
+}
+
+// versions lists Go's, this module's and its main dependencies'.
+func versions() map[string]string {
+	found := map[string]string{}
+	build, ok := debug.ReadBuildInfo()
+	if !ok {
+		return found
+	}
+	found["go"] = build.GoVersion
+	for _, dependency := range build.Deps {
+		if strings.HasPrefix(dependency.Path, "github.com/gomlx/") {
+			found[strings.TrimPrefix(dependency.Path, "github.com/")] = dependency.Version
+		}
+	}
+	for _, setting := range build.Settings {
+		if setting.Key == "vcs.revision" || setting.Key == "GOEXPERIMENT" {
+			found[setting.Key] = setting.Value
+		}
+	}
+	return found
+}

@@ -1,0 +1,57 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"tandem/workbench/data"
+	"tandem/workbench/generate"
+	"tandem/workbench/train"
+)
+
+// evaluate measures bits per byte on EvalBatches of the validation split, or on all of it if it is smaller: the same
+// ones each time, from all over the split.
+func (s *session) evaluate(ctx context.Context) (float64, error) {
+	left := s.trainer.Options().EvalBatches
+	options := s.batchOptions(data.Validation, 0)
+	options.Loop = s.corpus.shards.Tokens(data.Validation) > int64(left*options.Batch*options.Time)
+	batches, err := data.NewBatches(s.corpus.shards, options)
+	if err != nil {
+		return 0, err
+	}
+	return s.trainer.Evaluate(ctx, s.corpus.tokenizer.ByteLengths(), func() (train.Batch, bool, error) {
+		if left == 0 {
+			return train.Batch{}, false, nil
+		}
+		left--
+		batch, err := batches.Next()
+		if errors.Is(err, io.EOF) {
+			return train.Batch{}, false, nil
+		}
+		if err != nil {
+			return train.Batch{}, false, err
+		}
+		return train.Batch{Tokens: batch.Inputs, Targets: batch.Targets, Documents: batch.Documents}, true, nil
+	})
+}
+
+// sample continues the configured prompt with the weights in training. The engine stays for the next time.
+func (s *session) sample(ctx context.Context) (text string, err error) {
+	o := SampleOptions{
+		Prompt: s.config.Sample.Prompt, Tokens: s.config.Sample.Tokens, Temperature: s.config.Sample.Temperature,
+		TopK: 40, Seed: uint64(s.trainer.At()),
+	}.resolved()
+	if s.engine == nil {
+		// Keys and values cost by capacity, so the engine has room for this sample alone.
+		capacity := min(s.model.Config.Context, len(s.corpus.tokenizer.Encode(o.Prompt))+1+o.Tokens)
+		s.engine, err = generate.New(s.device, s.model, s.trainer.Weights(), generate.Options{Capacity: capacity})
+	} else {
+		err = s.engine.SetWeights(s.trainer.Weights())
+	}
+	if err != nil {
+		return "", err
+	}
+	s.lastSample, err = continueText(ctx, s.engine, s.corpus.tokenizer, o, nil)
+	return s.lastSample, err
+}

@@ -1,0 +1,10 @@
+// Package runlog keeps what a run tells about itself: metrics as JSON lines, and run.json.
+//
+// Owns: runs/NAME/metrics.jsonl (its writer, its reader, summaries and smoothing), runs/NAME/run.json, and the list
+// of runs.
+// Never imports: anything of ours; the standard library only.
+// Read first: record.go, which says what a line looks like.
+//
+// The metrics are append-only. A run that resumes from step N writes a record of kind "resume" with step N, and from
+// there on everything earlier with a later step no longer counts: Read leaves it out, ReadAll does not.
+package runlog

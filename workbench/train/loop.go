@@ -1,0 +1,259 @@
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"tandem/workbench/checkpoint"
+	"tandem/workbench/runlog"
+)
+
+// ErrInterrupted is returned by a loop whose context was cancelled, after it has saved a checkpoint.
+var ErrInterrupted = errors.New("interrupted; the checkpoint is saved, --resume continues")
+
+// Loop runs a Trainer to its last step: it draws batches, reads metrics back every LogEvery steps, evaluates, samples,
+// saves and writes the run's metrics. The functions are its hooks; Evaluate, Sample and Report may be nil.
+type Loop struct {
+	Trainer *Trainer
+	// Folder is the run's, where checkpoints go.
+	Folder string
+	// Log is the run's metrics.
+	Log *runlog.Writer
+
+	// Next draws one batch; Data is its position, kept in checkpoints.
+	Next func() (Batch, error)
+	Data func() (json.RawMessage, error)
+	// Evaluate measures validation bits per byte.
+	Evaluate func(ctx context.Context) (float64, error)
+	// Sample continues a prompt with the current weights.
+	Sample func(ctx context.Context) (string, error)
+	// Report is told what happens as it happens, for people to see.
+	Report func(Event)
+
+	state   LoopState
+	started time.Time
+	spent   time.Duration // training time since the last step record
+}
+
+// LoopState is what a loop carries over a restart, kept as state.json. A field that an older file lacks is zero.
+type LoopState struct {
+	Step    int             `json:"step"`
+	Seed    uint64          `json:"seed"`
+	Tokens  int64           `json:"tokens"`
+	Seconds float64         `json:"seconds"`
+	BestBPB float64         `json:"best_bpb"` // 0: none measured yet
+	LastBPB float64         `json:"last_bpb"`
+	Data    json.RawMessage `json:"data,omitempty"`
+}
+
+// Event is one thing that happened in a training.
+type Event struct {
+	Kind    string // as in runlog: step, eval, sample, save, event
+	Step    int    // steps done
+	Steps   int    // of so many
+	Metrics Metrics
+	BPB     float64
+	Text    string
+	// TokensPerSecond is of the steps since the last such event, Remaining what the rest will take at that speed.
+	TokensPerSecond float64
+	Remaining       time.Duration
+}
+
+// Resume takes over the state of a checkpoint; the trainer and the data are restored by the caller.
+func (l *Loop) Resume(state LoopState) { l.state = state }
+
+// State is the loop's as of the last step.
+func (l *Loop) State() LoopState { return l.state }
+
+// Run trains to the last step. On cancellation it saves and returns ErrInterrupted. If the guard has skipped SkipLimit
+// steps in a row it returns an error and saves nothing: the last checkpoint stays the newest.
+func (l *Loop) Run(ctx context.Context) error {
+	o := l.Trainer.Options()
+	l.state.Seed = o.Seed
+	l.started = time.Now()
+	for l.Trainer.At() < o.Steps {
+		if ctx.Err() != nil {
+			return l.interrupt()
+		}
+		if err := l.step(); err != nil {
+			return err
+		}
+		done := l.Trainer.At()
+		last := done == o.Steps
+		if last || done%o.LogEvery == 0 {
+			if err := l.flush(); err != nil {
+				return err
+			}
+		}
+		if l.Evaluate != nil && (last || done%o.EvalEvery == 0) {
+			if err := l.evaluate(ctx); err != nil && ctx.Err() == nil {
+				return err
+			}
+		}
+		if l.Sample != nil && (last || (o.SampleEvery > 0 && done%o.SampleEvery == 0)) {
+			if err := l.sample(ctx); err != nil && ctx.Err() == nil {
+				return err
+			}
+		}
+		if last || done%o.SaveEvery == 0 {
+			if err := l.save(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// step draws the batches of one step and runs it.
+func (l *Loop) step() error {
+	start := time.Now()
+	batches := make([]Batch, l.Trainer.options.Accumulate)
+	for i := range batches {
+		batch, err := l.Next()
+		if err != nil {
+			return fmt.Errorf("draw a batch for step %d: %w", l.Trainer.At(), err)
+		}
+		l.state.Tokens += int64(len(batch.Tokens))
+		batches[i] = batch
+	}
+	if err := l.Trainer.Step(batches); err != nil {
+		return err
+	}
+	elapsed := time.Since(start)
+	l.spent += elapsed
+	l.state.Seconds += elapsed.Seconds()
+	l.state.Step = l.Trainer.At()
+	return nil
+}
+
+// flush reads metrics back, writes and reports them, and stops a training that no longer learns.
+func (l *Loop) flush() error {
+	metrics, err := l.Trainer.Flush()
+	if err != nil || len(metrics) == 0 {
+		return err
+	}
+	o := l.Trainer.options
+	tokens := float64(o.Batch * o.Accumulate * l.Trainer.model.Config.Context)
+	seconds := l.spent.Seconds() / float64(len(metrics))
+	l.spent = 0
+	for _, m := range metrics {
+		err := l.Log.Write(runlog.Record{Kind: runlog.KindStep, Step: m.Step + 1, Time: time.Now(), Values: map[string]float64{
+			runlog.Loss: m.Loss, "norm": m.Norm, "lr": m.LR, runlog.Tokens: tokens, runlog.Seconds: seconds,
+		}})
+		if err != nil {
+			return err
+		}
+		if m.Skipped {
+			if err := l.event(m.Step+1, fmt.Sprintf("step %d skipped: loss %.4g, gradient norm %.4g; the weights stay as they were", m.Step+1, m.Loss, m.Norm)); err != nil {
+				return err
+			}
+		}
+	}
+	newest := metrics[len(metrics)-1]
+	left := time.Duration(float64(o.Steps-l.Trainer.At()) * seconds * float64(time.Second))
+	l.report(Event{Kind: runlog.KindStep, Metrics: newest, TokensPerSecond: tokens / seconds, Remaining: left})
+	if newest.InRow >= o.SkipLimit {
+		return fmt.Errorf("training stopped at step %d: %d steps in a row were skipped (loss %.4g, gradient norm %.4g); the last checkpoint is intact: --resume from it with lower learning rates, or raise spike_limit",
+			l.Trainer.At(), newest.InRow, newest.Loss, newest.Norm)
+	}
+	return nil
+}
+
+func (l *Loop) evaluate(ctx context.Context) error {
+	bpb, err := l.Evaluate(ctx)
+	if err != nil {
+		return fmt.Errorf("evaluate at step %d: %w", l.Trainer.At(), err)
+	}
+	l.state.LastBPB = bpb
+	if l.state.BestBPB == 0 || bpb < l.state.BestBPB {
+		l.state.BestBPB = bpb
+	}
+	l.report(Event{Kind: runlog.KindEval, BPB: bpb})
+	return l.Log.Write(runlog.Record{Kind: runlog.KindEval, Step: l.Trainer.At(), Time: time.Now(), Values: map[string]float64{
+		runlog.BitsPerByte: bpb,
+	}})
+}
+
+func (l *Loop) sample(ctx context.Context) error {
+	text, err := l.Sample(ctx)
+	if err != nil {
+		return fmt.Errorf("sample at step %d: %w", l.Trainer.At(), err)
+	}
+	l.report(Event{Kind: runlog.KindSample, Text: text})
+	return l.Log.Write(runlog.Record{Kind: runlog.KindSample, Step: l.Trainer.At(), Time: time.Now(), Text: map[string]string{"text": text}})
+}
+
+// save writes a checkpoint and removes those beyond Keep.
+func (l *Loop) save() error {
+	data, err := l.Data()
+	if err != nil {
+		return fmt.Errorf("save step %d: data position: %w", l.Trainer.At(), err)
+	}
+	l.state.Data = data
+	state, err := json.Marshal(l.state)
+	if err != nil {
+		return fmt.Errorf("save step %d: %w", l.Trainer.At(), err)
+	}
+	snapshot, err := l.Trainer.Snapshot(state)
+	if err != nil {
+		return err
+	}
+	folder, err := checkpoint.Save(l.Folder, snapshot)
+	if err != nil {
+		return err
+	}
+	if _, err := checkpoint.Retain(l.Folder, l.Trainer.options.Keep); err != nil {
+		return err
+	}
+	l.report(Event{Kind: runlog.KindSave, Text: folder})
+	return l.Log.Write(runlog.Record{Kind: runlog.KindSave, Step: l.Trainer.At(), Time: time.Now(), Text: map[string]string{"folder": folder}})
+}
+
+// interrupt saves what there is, so that no step is lost.
+func (l *Loop) interrupt() error {
+	if err := l.flush(); err != nil {
+		return err
+	}
+	if err := l.save(); err != nil {
+		return err
+	}
+	if err := l.event(l.Trainer.At(), "interrupted"); err != nil {
+		return err
+	}
+	return ErrInterrupted
+}
+
+func (l *Loop) event(step int, text string) error {
+	l.report(Event{Kind: runlog.KindEvent, Text: text})
+	return l.Log.Write(runlog.Record{Kind: runlog.KindEvent, Step: step, Time: time.Now(), Text: map[string]string{"text": text}})
+}
+
+func (l *Loop) report(e Event) {
+	if l.Report == nil {
+		return
+	}
+	e.Step, e.Steps = l.Trainer.At(), l.Trainer.options.Steps
+	l.Report(e)
+}
+
+// UnigramBPB is the bits per byte of a model that knows only how often each token occurs: the bar that any training
+// must pass. counts are of the training tokens, lengths the bytes of each token, held the tokens to be coded. Each count
+// is raised by one, so that no token is impossible.
+func UnigramBPB(counts []int64, lengths []int32, held []int32) float64 {
+	var total float64
+	for _, count := range counts {
+		total += float64(count + 1)
+	}
+	var bits, bytes float64
+	for _, id := range held {
+		if lengths[id] > 0 {
+			bits -= math.Log2(float64(counts[id]+1) / total)
+			bytes += float64(lengths[id])
+		}
+	}
+	return bits / bytes
+}

@@ -1,0 +1,264 @@
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"tandem/models"
+	"tandem/workbench/checkpoint"
+	"tandem/xla"
+)
+
+// Batch is what one pass trains on, int32 [Batch, Context] each, row-major: tokens, the token after each (below zero to
+// ignore) and the document of each within its row.
+type Batch struct {
+	Tokens, Targets, Documents []int32
+}
+
+// Trainer holds a model in training: its weights and optimizer on the device, and the compiled step.
+type Trainer struct {
+	model   *models.Model
+	options Options
+	device  *xla.Device
+	step    *step
+
+	// resident are the tensors that the step donates and replaces: weights, slots, guard, step counter.
+	resident []*tensors.Tensor
+	at       int
+	pending  []pending
+}
+
+// pending is a step whose metrics are still on the device.
+type pending struct {
+	step    int
+	metrics *tensors.Tensor
+}
+
+// Metrics are one step's, read back from the device.
+type Metrics struct {
+	Step    int
+	Loss    float64 // mean nats a target
+	Norm    float64 // of all gradients together
+	Skipped bool    // the guard refused the update
+	InRow   int     // skipped steps in a row
+	LR      float64 // factor of the schedule
+}
+
+// New compiles the step and draws initial weights from the options' seed.
+func New(device *xla.Device, model *models.Model, options Options) (*Trainer, error) {
+	if err := options.Validate(); err != nil {
+		return nil, err
+	}
+	options = options.Resolved()
+	compiled, err := newStep(device, model, options)
+	if err != nil {
+		return nil, err
+	}
+	t := &Trainer{model: model, options: options, device: device, step: compiled}
+	for i, values := range model.Init(options.Seed) {
+		t.resident = append(t.resident, tensors.FromFlatDataAndDimensions(values, model.Weights()[i].Shape...))
+	}
+	for _, slot := range compiled.optimizer().allSlots() {
+		t.resident = append(t.resident, zeros(slot.shape...))
+	}
+	t.resident = append(t.resident, zeros(guardSize), tensors.FromScalar(int32(0)))
+	return t, nil
+}
+
+func zeros(shape ...int) *tensors.Tensor {
+	size := 1
+	for _, dim := range shape {
+		size *= dim
+	}
+	return tensors.FromFlatDataAndDimensions(make([]float32, size), shape...)
+}
+
+// At is the number of steps done.
+func (t *Trainer) At() int { return t.at }
+
+// Options are the resolved options.
+func (t *Trainer) Options() Options { return t.options }
+
+// Weights are the current weights, in the order of model.Weights(). They are valid until the next Step.
+func (t *Trainer) Weights() []*tensors.Tensor { return t.resident[:len(t.model.Weights())] }
+
+// Step does one optimizer step on Accumulate batches. Its metrics stay on the device until Flush.
+func (t *Trainer) Step(batches []Batch) error {
+	err := t.take(batches)
+	if errors.Is(err, xla.ErrOutOfMemory) {
+		o := t.options
+		return fmt.Errorf("%w; use a smaller batch than %d with more accumulate than %d, or checkpoint 1, which keeps no activations inside blocks", err, o.Batch, o.Accumulate)
+	}
+	return err
+}
+
+func (t *Trainer) take(batches []Batch) error {
+	if len(batches) != t.options.Accumulate {
+		return fmt.Errorf("train step %d: got %d batches, a step takes %d", t.at, len(batches), t.options.Accumulate)
+	}
+	count := len(t.model.Weights())
+	var outputs []*tensors.Tensor
+	var err error
+	if t.step.single != nil {
+		outputs, err = t.step.single.Run(t.arguments(t.resident, []*tensors.Tensor{t.step.rates}, t.upload(batches[0]))...)
+	} else {
+		sums, passErr := t.step.first.Run(t.arguments(t.resident[:count], t.upload(batches[0]))...)
+		for _, batch := range batches[1:] {
+			if passErr == nil {
+				sums, passErr = t.step.more.Run(t.arguments(t.resident[:count], sums, t.upload(batch))...)
+			}
+		}
+		if passErr != nil {
+			return passErr
+		}
+		outputs, err = t.step.update.Run(t.arguments(t.resident, []*tensors.Tensor{t.step.rates}, sums)...)
+	}
+	if err != nil {
+		return err
+	}
+	last := len(outputs) - 1
+	t.resident = outputs[:last]
+	t.pending = append(t.pending, pending{t.at, outputs[last]})
+	t.at++
+	return nil
+}
+
+func (t *Trainer) arguments(parts ...[]*tensors.Tensor) []*tensors.Tensor {
+	var all []*tensors.Tensor
+	for _, part := range parts {
+		all = append(all, part...)
+	}
+	return all
+}
+
+func (t *Trainer) upload(batch Batch) []*tensors.Tensor {
+	return batch.upload(t.options.Batch, t.model.Config.Context)
+}
+
+// upload makes the tensors of a batch, [rows, time] each.
+func (b Batch) upload(rows, time int) []*tensors.Tensor {
+	return []*tensors.Tensor{
+		tensors.FromFlatDataAndDimensions(b.Tokens, rows, time),
+		tensors.FromFlatDataAndDimensions(b.Targets, rows, time),
+		tensors.FromFlatDataAndDimensions(b.Documents, rows, time),
+	}
+}
+
+// Flush reads back the metrics of the steps since the last Flush.
+func (t *Trainer) Flush() ([]Metrics, error) {
+	var all []Metrics
+	for _, p := range t.pending {
+		values, err := tensors.CopyFlatData[float32](p.metrics)
+		if err != nil {
+			return nil, fmt.Errorf("read metrics of step %d: %w", p.step, err)
+		}
+		if err := p.metrics.FinalizeAll(); err != nil {
+			return nil, fmt.Errorf("free metrics of step %d: %w", p.step, err)
+		}
+		all = append(all, Metrics{
+			Step: p.step, Loss: float64(values[0]), Norm: float64(values[1]),
+			Skipped: values[2] > 0, InRow: int(values[3]), LR: t.options.At(p.step).LR,
+		})
+	}
+	t.pending = t.pending[:0]
+	return all, nil
+}
+
+// Evaluate measures bits per byte over the batches that next gives, until it returns false: nats of the targets that
+// stand for bytes, over those bytes times ln 2. byteLengths is the number of bytes of each token.
+func (t *Trainer) Evaluate(ctx context.Context, byteLengths []int32, next func() (Batch, bool, error)) (float64, error) {
+	program, err := t.step.evaluation()
+	if err != nil {
+		return 0, err
+	}
+	lengths := tensors.FromFlatDataAndDimensions(byteLengths, len(byteLengths))
+	var nats, bytes float64
+	for {
+		batch, ok, err := next()
+		if err != nil {
+			return 0, err
+		}
+		if !ok || ctx.Err() != nil {
+			break
+		}
+		outputs, err := program.Run(t.arguments(t.Weights(), t.upload(batch), []*tensors.Tensor{lengths})...)
+		if err != nil {
+			return 0, err
+		}
+		nats += float64(tensors.ToScalar[float32](outputs[0]))
+		bytes += float64(tensors.ToScalar[float32](outputs[1]))
+	}
+	if bytes == 0 {
+		return 0, errors.New("evaluate: no validation bytes; use a larger corpus")
+	}
+	return nats / (bytes * math.Ln2), ctx.Err()
+}
+
+// Snapshot copies weights and optimizer to the host, to be saved. extra is kept with them.
+func (t *Trainer) Snapshot(extra json.RawMessage) (checkpoint.Snapshot, error) {
+	names := t.names()
+	all := make([]checkpoint.Tensor, len(names))
+	for i, tensor := range t.resident {
+		saved := checkpoint.Tensor{Name: names[i], DType: "F32", Shape: tensor.Shape().Dimensions}
+		if i == len(names)-1 {
+			saved.DType = "I32"
+		}
+		err := tensor.ConstBytes(func(data []byte) { saved.Data = append([]byte{}, data...) })
+		if err != nil {
+			return checkpoint.Snapshot{}, fmt.Errorf("read %s from the device: %w", names[i], err)
+		}
+		all[i] = saved
+	}
+	count := len(t.model.Weights())
+	return checkpoint.Snapshot{
+		Step: t.at, Model: all[:count], Optimizer: all[count:], State: extra,
+		Metadata: map[string]string{"format": "tandem", "pattern": t.model.Config.Pattern.String(), "time": time.Now().UTC().Format(time.RFC3339)},
+	}, nil
+}
+
+// names of the resident tensors.
+func (t *Trainer) names() []string {
+	var names []string
+	for _, weight := range t.model.Weights() {
+		names = append(names, weight.Name)
+	}
+	for _, slot := range t.step.optimizer().allSlots() {
+		names = append(names, slot.name)
+	}
+	return append(names, "guard", "step")
+}
+
+// Restore puts a snapshot of the same architecture on the device; training goes on after its step.
+func (t *Trainer) Restore(snapshot checkpoint.Snapshot) error {
+	restored := make([]*tensors.Tensor, len(t.resident))
+	saved := map[string]checkpoint.Tensor{}
+	for _, tensor := range append(append([]checkpoint.Tensor{}, snapshot.Model...), snapshot.Optimizer...) {
+		saved[tensor.Name] = tensor
+	}
+	for i, name := range t.names() {
+		tensor, ok := saved[name]
+		if !ok {
+			return fmt.Errorf("restore step %d: the checkpoint has no %q; it is of another architecture: use the configuration it was trained with", snapshot.Step, name)
+		}
+		shape := t.resident[i].Shape()
+		if fmt.Sprint(tensor.Shape) != fmt.Sprint(shape.Dimensions) {
+			return fmt.Errorf("restore step %d: %q has shape %v in the checkpoint and %v in the model; use the configuration it was trained with", snapshot.Step, name, tensor.Shape, shape.Dimensions)
+		}
+		fresh, err := tensors.FromRaw(t.device.Backend, 0, shape, tensor.Data)
+		if err != nil {
+			return fmt.Errorf("restore step %d: %q: %w", snapshot.Step, name, err)
+		}
+		restored[i] = fresh
+	}
+	t.resident, t.at = restored, snapshot.Step
+	return nil
+}
+
+// Close frees the compiled programs.
+func (t *Trainer) Close() { t.step.close() }

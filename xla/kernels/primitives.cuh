@@ -1,0 +1,45 @@
+// What the kernels take from PTX itself. Everything else in this folder is plain C++.
+#pragma once
+
+// 2^x, relative error 2^-22; denormal results count as zero.
+static __device__ __forceinline__ float exp2_fast(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+// 1/x, within one unit in the last place.
+static __device__ __forceinline__ float reciprocal_fast(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+// Two floats rounded to nearest and packed: low in bits 0-15, high in bits 16-31.
+static __device__ __forceinline__ unsigned pack_bf16(float low, float high) {
+  unsigned packed;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
+  return packed;
+}
+
+static __device__ __forceinline__ unsigned pack_f16(float low, float high) {
+  unsigned packed;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
+  return packed;
+}
+
+static __device__ __forceinline__ float widen_f16(unsigned short half) {
+  float y;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(y) : "h"(half));
+  return y;
+}
+
+// D += A·B on the tensor cores, A 16×8, B 8×8, D 16×8, in tf32: the operands' low 13 bits are dropped, sums are float32.
+// Lane l = 4g + k holds A[g][k], A[g+8][k], A[g][k+4], A[g+8][k+4]; B[k][g], B[k+4][g];
+// D[g][2k], D[g][2k+1], D[g+8][2k], D[g+8][2k+1].
+static __device__ __forceinline__ void multiply_tf32(float (&d)[4], const float (&a)[4], float b0, float b1) {
+  asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(__float_as_uint(a[0])), "r"(__float_as_uint(a[1])), "r"(__float_as_uint(a[2])), "r"(__float_as_uint(a[3])),
+        "r"(__float_as_uint(b0)), "r"(__float_as_uint(b1)));
+}

@@ -1,0 +1,144 @@
+package xla
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/stretchr/testify/require"
+)
+
+func ints(dims ...int) shapes.Shape { return shapes.Make(dtypes.Int32, dims...) }
+
+// planned is an operation and input shapes for which it has a kernel.
+type planned struct {
+	operation *Operation
+	inputs    []shapes.Shape
+}
+
+// plannedOperations lists every operation with a kernel, at sizes that take its different entries.
+func plannedOperations() map[string]planned {
+	cases := map[string]planned{}
+	for dtype, name := range kernelDTypes {
+		x := func(dims ...int) shapes.Shape { return shapes.Make(dtype, dims...) }
+		for _, width := range []int{7, 128, 4096} {
+			cases[fmt.Sprintf("norm %s %d", name, width)] = planned{rmsNorm(1e-6), []shapes.Shape{x(2, 3, width)}}
+			cases[fmt.Sprintf("norm of a sum %s %d", name, width)] = planned{addRMSNorm(1e-6), []shapes.Shape{x(2, 3, width), x(2, 3, width)}}
+			cases[fmt.Sprintf("norm gradient %s %d", name, width)] = planned{rmsNormGradient, []shapes.Shape{x(2, 3, width), float32s(2, 3, 1), x(2, 3, width), x(2, 3, width)}}
+		}
+		for _, channels := range []int{6, 64, 128} {
+			heads, scale, table := x(2, 3, 4, channels), float32s(2, 3, 4, 1), float32s(1, 3, 1, channels/2)
+			cases[fmt.Sprintf("rotary %s %d", name, channels)] = planned{rotaryNorm(1e-6), []shapes.Shape{heads, table, table}}
+			cases[fmt.Sprintf("rotary gradient %s %d", name, channels)] = planned{rotaryNormGradient, []shapes.Shape{heads, scale, heads, table, table}}
+		}
+		for _, vocab := range []int{37, 64} {
+			cases[fmt.Sprintf("cross-entropy %s %d", name, vocab)] = planned{crossEntropy(15), []shapes.Shape{x(5, vocab), ints(5), float32s(5)}}
+		}
+		for _, taps := range []int{2, 4, 5} {
+			for _, inner := range []int{6, 64} {
+				for _, o := range []convOptions{{}, {window: true}, {documents: true}, {window: true, documents: true}} {
+					inputs := []shapes.Shape{x(2, 9, inner), float32s(taps, inner), float32s(inner)}
+					if o.window {
+						inputs = append(inputs, x(2, taps-1, inner))
+					}
+					if o.documents {
+						inputs = append(inputs, ints(2, 9))
+					}
+					label := fmt.Sprintf("%s %d taps %d channels%s", name, taps, inner, o.name())
+					cases["conv "+label] = planned{causalConv(o), inputs}
+					cases["conv gradient "+label] = planned{causalConvGradient(o), append(append([]shapes.Shape{}, inputs...), x(2, 9, inner))}
+				}
+			}
+		}
+		for _, states := range []int{1, 16, 40, 256} {
+			token, mix, state := x(2, 70, 5), x(2, 70, states), float32s(2, states, 5)
+			forward := []shapes.Shape{token, token, token, float32s(states, 5), mix, mix, float32s(5), float32s(5), state, ints(2, 70)}
+			cases[fmt.Sprintf("scan %s %d", name, states)] = planned{scanForward, forward}
+			backward := append([]shapes.Shape{}, forward...)
+			backward[8] = float32s(2, 3, states, 5)
+			cases[fmt.Sprintf("scan gradient %s %d", name, states)] = planned{scanBackward, append(backward, token, state)}
+		}
+	}
+	return cases
+}
+
+// A kernel's outputs have the shapes and dtypes of its definition's, and its launches name entries that are there, with as
+// many arguments as the entry takes.
+func TestPlansFitTheirDefinitions(t *testing.T) {
+	device, err := Open("go")
+	require.NoError(t, err)
+	defer device.Finalize()
+	for name, c := range plannedOperations() {
+		t.Run(name, func(t *testing.T) {
+			plan, reason := c.operation.Kernel(c.inputs)
+			require.Empty(t, reason)
+			var want []string
+			require.NoError(t, Try(func() error {
+				g := graph.NewGraph(device.Backend, "definition")
+				defer g.Finalize()
+				parameters := make([]*graph.Node, len(c.inputs))
+				for i, shape := range c.inputs {
+					parameters[i] = graph.Parameter(g, fmt.Sprintf("p%d", i), shape)
+				}
+				for _, output := range c.operation.Definition(parameters) {
+					want = append(want, output.Shape().String())
+				}
+				return nil
+			}))
+			var got []string
+			for _, shape := range plan.outputShapes(c.inputs) {
+				got = append(got, shape.String())
+			}
+			require.Equal(t, want, got)
+			for _, launch := range plan.Launches {
+				_, signature, found := strings.Cut(launch.PTX, ".entry "+launch.Entry+"(")
+				require.True(t, found, launch.Entry)
+				signature, _, _ = strings.Cut(signature, ")")
+				require.Equal(t, len(launch.Operands)+len(launch.Results), strings.Count(signature, ".param"), launch.Entry)
+				require.NotContains(t, launch.PTX, fmt.Sprint(firstPlaceholder+1), "a size that was not filled in")
+				for _, size := range append(launch.Grid[:], launch.Block[:]...) {
+					require.Positive(t, size)
+				}
+			}
+		})
+	}
+}
+
+func TestKernelsRefuseWhatTheyCannotServe(t *testing.T) {
+	double := shapes.Make(dtypes.Float64, 2, 8)
+	for want, plan := range map[string]func() (*Plan, string){
+		"its kernel takes bfloat16, float16 and float32, not Float64": func() (*Plan, string) { return rmsNormKernel(1e-6)([]shapes.Shape{double}) },
+		"its kernel takes a softcap of at most 64, not 70": func() (*Plan, string) {
+			return crossEntropyKernel(70)([]shapes.Shape{float32s(2, 8), ints(2), float32s(2)})
+		},
+		"its kernel takes 2 to 8 taps, not 9": func() (*Plan, string) {
+			return causalConvKernel(convOptions{})([]shapes.Shape{float32s(1, 4, 8), float32s(9, 8), float32s(8)})
+		},
+		"its kernel takes at most 256 states a channel, not 257": func() (*Plan, string) {
+			token, mix := float32s(1, 4, 8), float32s(1, 4, 257)
+			return scanForwardKernel([]shapes.Shape{token, token, token, float32s(257, 8), mix, mix, float32s(8), float32s(8), float32s(1, 257, 8), ints(1, 4)})
+		},
+		"its kernel takes inputs of one dtype, not Float32 and BFloat16": func() (*Plan, string) {
+			token, mix := float32s(1, 4, 8), shapes.Make(dtypes.BFloat16, 1, 4, 3)
+			return scanForwardKernel([]shapes.Shape{token, token, token, float32s(3, 8), mix, mix, float32s(8), float32s(8), float32s(1, 3, 8), ints(1, 4)})
+		},
+	} {
+		refused, reason := plan()
+		require.Nil(t, refused)
+		require.Equal(t, want, reason)
+	}
+}
+
+func TestTimeIsCutIntoSegmentsWhereRowsAndChannelsLeaveTheGPUIdle(t *testing.T) {
+	for _, c := range []struct{ batch, time, inner, want int }{
+		{16, 2048, 2560, 1}, {8, 2048, 2560, 1}, {4, 8192, 2560, 4}, {2, 8192, 2560, 4}, {1, 16384, 2560, 9}, {1, 64, 64, 1},
+	} {
+		s := scanSizes{batch: c.batch, time: c.time, inner: c.inner, segments: 1}.segmented(64, 3)
+		require.Equal(t, c.want, s.segments, "%d rows of %d tokens", c.batch, c.time)
+		require.GreaterOrEqual(t, s.segments*s.segmentTiles(s.segments), s.tiles(), "every token is in a segment")
+		require.Less(t, (s.segments-1)*s.segmentTiles(s.segments), s.tiles(), "no segment is empty")
+	}
+}

@@ -2,8 +2,10 @@ package xla
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/gomlx/compute/gobackend"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 )
@@ -59,13 +61,15 @@ func (o *Operation) Call(inputs ...*graph.Node) []*graph.Node {
 	g := inputs[0].Graph()
 	known := operationsOf(g)
 	name := o.functionName(inputs)
+	count := len(inputs)
+	inputs = slices.Repeat(inputs, timesGiven(g))
 	function, ok := known.functions[name]
 	if !ok {
 		shapeOf := make([]shapes.Shape, len(inputs))
 		for i, input := range inputs {
 			shapeOf[i] = input.Shape()
 		}
-		plan := o.plan(g, name, shapeOf)
+		plan := o.plan(g, name, shapeOf[:count])
 		function = graph.NewFunction(g, name, func(g *graph.Graph) []*graph.Node {
 			parameters := make([]*graph.Node, len(shapeOf))
 			for i, shape := range shapeOf {
@@ -74,7 +78,7 @@ func (o *Operation) Call(inputs ...*graph.Node) []*graph.Node {
 			if plan != nil {
 				return placeholders(g, plan.outputShapes(shapeOf))
 			}
-			return o.Definition(parameters)
+			return o.Definition(parameters[:count])
 		})
 		known.functions[name] = function
 		known.byName[name] = o
@@ -86,6 +90,16 @@ func (o *Operation) Call(inputs ...*graph.Node) []*graph.Node {
 	}
 	known.outputs[call] = outputs
 	return outputs
+}
+
+// timesGiven is how often a call is given its inputs. The Go backend lets a call consume an input of which it seems to be
+// the last user, while the user before it may still be looking at it; that one then fails with a lock in its hands, and the
+// execution waits for ever (compute v0.1.2, executeNode). An input that is given twice has no last user.
+func timesGiven(g *graph.Graph) int {
+	if _, decorated := g.Backend().(*kernels); decorated || g.Backend().String() != gobackend.BackendName {
+		return 1
+	}
+	return 2
 }
 
 // functionName names the graph function for these input shapes, in letters that StableHLO takes for a name.
@@ -143,12 +157,15 @@ func callGradient(node *graph.Node, adjoints []*graph.Node, _ shapes.Shape) []*g
 	if !ok || operation.Gradient == nil {
 		panic(fmt.Errorf("gradient of function %q: it has none", name))
 	}
+	given := node.Inputs()
+	inputs := given[:len(given)/timesGiven(node.Graph())]
 	outputs, ok := known.outputs[node]
 	if !ok {
 		// A checkpointed block is rebuilt for its gradient, so this node is a clone that we have not seen.
-		outputs = operation.Call(node.Inputs()...)
+		outputs = operation.Call(inputs...)
 	}
-	return operation.Gradient(node.Inputs(), outputs, adjoints)
+	gradients := operation.Gradient(inputs, outputs, adjoints)
+	return append(gradients, make([]*graph.Node, len(given)-len(inputs))...)
 }
 
 // rsqrtGradient completes GoMLX's table: y = x^(-1/2), dy/dx = -y³/2.

@@ -69,7 +69,7 @@ func openTab(t testing.TB, browser context.Context, server *httptest.Server) *ta
 	t.Helper()
 	ctx, closeTab := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(closeTab)
-	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 4*patience)
 	t.Cleanup(cancel)
 	b := &tab{t: t, ctx: ctx}
 	require.NoError(t, chromedp.Listen(ctx, func(event any) {
@@ -134,7 +134,7 @@ func (b *tab) keys(selector, keys string) {
 func (b *tab) sees(expression, want string) {
 	b.t.Helper()
 	var got string
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if got = b.value(expression); got == want {
 			return
 		}

@@ -30,6 +30,9 @@ var bytesOnly = func() *tokenizer.Tokenizer {
 	return tok
 }()
 
+// patience is how long a test waits for what takes milliseconds on an idle machine.
+const patience = 30 * time.Second
+
 func special(name string) int32 {
 	id, _ := bytesOnly.Special("<|" + name + "|>")
 	return id
@@ -205,7 +208,7 @@ func newServer(t testing.TB, engine *fakeEngine, change func(*web.Options)) *web
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		server.Close()
-		require.Eventually(t, func() bool { return engine.rows.Load() == 0 && engine.states.Load() == 0 }, 5*time.Second, 5*time.Millisecond,
+		require.Eventually(t, func() bool { return engine.rows.Load() == 0 && engine.states.Load() == 0 }, patience, 5*time.Millisecond,
 			"rows or states that nobody released")
 	})
 	return server
@@ -215,8 +218,14 @@ func newServer(t testing.TB, engine *fakeEngine, change func(*web.Options)) *web
 func listening(t testing.TB, engine *fakeEngine, change func(*web.Options)) *httptest.Server {
 	t.Helper()
 	listener := httptest.NewServer(newServer(t, engine, change).Handler())
-	t.Cleanup(listener.Close)
+	t.Cleanup(func() { closeNow(listener) })
 	return listener
+}
+
+// closeNow ends what a failed test left running, for which Close alone would wait for ever.
+func closeNow(listener *httptest.Server) {
+	listener.CloseClientConnections()
+	listener.Close()
 }
 
 // send makes a request and gives the status and body of the answer.

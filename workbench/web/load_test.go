@@ -70,14 +70,18 @@ func realServer(t testing.TB, engine *generate.Engine, model *chat.Model, reques
 	require.NoError(t, err)
 	listener := httptest.NewServer(server.Handler())
 	t.Cleanup(func() {
-		_, metrics := send(t, "GET", listener.URL+"/metrics", "")
-		require.Contains(t, metrics, "tandem_requests_running 0\n")
+		defer closeNow(listener)
+		// A client has its answer a moment before its request ends.
+		eventually(t, func() bool {
+			_, metrics := send(t, "GET", listener.URL+"/metrics", "")
+			return strings.Contains(metrics, "tandem_requests_running 0\n")
+		}, "requests are left running")
 		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-		listener.Close()
+		closeNow(listener)
 		server.Close()
-		require.Eventually(t, func() bool { return engine.StateBytes() == 0 }, 5*time.Second, 5*time.Millisecond, "states are left on the device")
+		require.Eventually(t, func() bool { return engine.StateBytes() == 0 }, patience, 5*time.Millisecond, "states are left on the device")
 		// Not require.Eventually, which counts itself.
-		for wait := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before && time.Now().Before(wait); {
+		for wait := time.Now().Add(patience); runtime.NumGoroutine() > before && time.Now().Before(wait); {
 			time.Sleep(10 * time.Millisecond)
 		}
 		stacks := make([]byte, 1<<20)

@@ -83,7 +83,11 @@ func browserStreamsAnswersAndStopsThem(t *testing.T, browser context.Context) {
 	b.ask("hello")
 	b.sees(busy, "true")
 	for range 3 {
-		engine.step <- struct{}{}
+		select {
+		case engine.step <- struct{}{}:
+		case <-time.After(patience):
+			t.Fatal("no answer asks for a token")
+		}
 	}
 	b.sees(lastText, "hel")
 	b.do(chromedp.KeyEvent(kb.Escape))

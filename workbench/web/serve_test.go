@@ -33,7 +33,7 @@ func begin(t testing.TB, ctx context.Context, url string) (*http.Response, *bufi
 
 func eventually(t testing.TB, condition func() bool, what string) {
 	t.Helper()
-	require.Eventually(t, condition, 5*time.Second, 2*time.Millisecond, what)
+	require.Eventually(t, condition, patience, 2*time.Millisecond, what)
 }
 
 func TestAClientThatLeavesFreesItsRow(t *testing.T) {

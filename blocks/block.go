@@ -66,14 +66,22 @@ func StateIn(state []StateTensor, compute dtypes.DType) []StateTensor {
 }
 
 // Cost counts what one block needs for a batch. Forward FLOPs count a multiply-add as two; a training step is three
-// times that. Bytes are for activations in 2-byte compute dtype and float32 statistics.
+// times that. Bytes are those of a training on CUDA: activations in a 2-byte compute dtype, statistics in float32, and
+// every kernel taken.
 type Cost struct {
 	// MatrixFLOPs is in matrix products, MixFLOPs in attention scores or the scan.
 	MatrixFLOPs, MixFLOPs float64
+	// VectorFLOPs is the part of MixFLOPs that tensor cores have no use for.
+	VectorFLOPs float64
 	// WeightBytes is the float32 master copy.
 	WeightBytes int64
 	// ActivationBytes is what backward keeps from forward.
 	ActivationBytes int64
+	// RebuiltBytes is what backward computes again rather than keep it; a block that is checkpointed computes
+	// ActivationBytes again as well.
+	RebuiltBytes int64
+	// WorkspaceBytes is what backward holds beside both at its peak: gradients of activations, and sums by parts.
+	WorkspaceBytes int64
 	// StateBytes is the decoding state of the batch at a capacity of time tokens.
 	StateBytes int64
 }

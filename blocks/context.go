@@ -100,6 +100,11 @@ func (c *Context) paddingBT() *Node {
 	return GreaterOrEqual(time, BroadcastToDims(ExpandAxes(c.LengthB, -1), c.Batch, c.Time))
 }
 
+// fusesSteps tells whether decoding one token a row is to use xla's operations for that.
+func (c *Context) fusesSteps() bool {
+	return c.Time == 1 && c.PositionB != nil && c.LengthB != nil && xla.FusesSteps(c.LengthB)
+}
+
 // full is an int32 tensor of like's shape holding value.
 func full(like *Node, value int32) *Node {
 	return BroadcastToDims(Const(like.Graph(), value), like.Shape().Dimensions...)

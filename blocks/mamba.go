@@ -165,6 +165,9 @@ func (m *mamba) rebuiltScan(ctx *Context, weights Params, before *Node, in xla.S
 
 // Step implements Block: one step of the recurrence without chunks.
 func (m *mamba) Step(ctx *Context, weights Params, xB1D *Node, state []*Node) (*Node, []*Node) {
+	if ctx.fusesSteps() {
+		return m.fusedStep(ctx, weights, xB1D, state)
+	}
 	normed := Norm(xB1D)
 	uB1I, window := causalConv(ctx, dense(normed, weights["mamba.in_u"]), weights["mamba.conv.weight"], weights["mamba.conv.bias"], state[0], false)
 	deltaB1I, bB1N, cB1N := m.selection(weights["mamba.x"], weights["mamba.dt"], uB1I)
@@ -180,6 +183,21 @@ func (m *mamba) Step(ctx *Context, weights Params, xB1D *Node, state []*Node) (*
 	y := ReduceAndKeep(Mul(hBNI, column(cB1N)), ReduceSum, 1)
 	y = Add(y, Mul(u, Reshape(weights["mamba.d"], 1, 1, m.inner)))
 	return m.finish(weights, xB1D, ConvertDType(Mul(y, silu(z)), ctx.Compute)), []*Node{window, hBNI}
+}
+
+// fusedStep is Step in few kernels.
+func (m *mamba) fusedStep(ctx *Context, weights Params, xB1D *Node, state []*Node) (*Node, []*Node) {
+	uz := xla.Products(xB1D, xla.ProductOptions{NormEpsilon: NormEpsilon}, weights["mamba.in_u"], weights["mamba.in_z"])
+	outB1I, window, scan := xla.MambaStep(xla.MambaStepInputs{
+		XB1I: uz[0], ZB1I: uz[1], ConvWeightWI: weights["mamba.conv.weight"], ConvBiasI: weights["mamba.conv.bias"], WindowBWI: state[0],
+		ProjectIP: weights["mamba.x"], DeltaKI: weights["mamba.dt"], DeltaBiasI: weights["mamba.dt_bias"],
+		LogAIN: weights["mamba.a_log"], DI: weights["mamba.d"], StateBNI: state[1], LengthB: ctx.LengthB,
+	})
+	xB1D = addProduct(xB1D, outB1I, weights["mamba.out"])
+	if m.MLP {
+		xB1D = stepMLP(weights, xB1D)
+	}
+	return xB1D, []*Node{window, scan}
 }
 
 // selection computes δ (before bias and softplus), B and C from u: what makes the state space selective.
@@ -211,19 +229,30 @@ func (m *mamba) Cost(batch, time int) Cost {
 	for _, weight := range m.Weights() {
 		parameters += weight.Size()
 	}
-	// Kept for backward, in numbers a token: block input and its norm, u before and after the convolution, δ, z, the
-	// scan's output, B and C and the rank of δ.
-	kept := 2*width + 5*inner + 2*states + float64(m.DtRank)
+	// Kept for backward, in numbers a token: the norm's output, u before the convolution, z, and the scan's output; beside
+	// them the norm's scale, float32, and the scan's state at the start of each chunk, float32 too.
+	bytes := 2*(width+3*inner) + 4
+	starts := float64(batch*((time+xla.ScanChunk-1)/xla.ScanChunk)) * 4 * states * inner
+	// Rebuilt: u after the convolution, δ, and the projection to B, C and δ's rank, whole and in parts.
+	rebuilt := 2 * (2*inner + 2*(float64(m.DtRank)+2*states))
+	// Gradients of u, δ, z and the scan's output, sums by parts over channels, and those of the projections: as many of the
+	// inner width as XLA was measured to hold.
+	workspace := 2 * (3*width + 12*inner)
 	if m.MLP {
 		hidden := float64(m.MLPRatio) * width
 		matrices += 2 * width * hidden
-		kept += 2*width + 2*hidden
+		bytes += 2*(width+2*hidden) + 4
+		workspace = max(workspace, mlpWorkspace(width, hidden))
 	}
+	mix := tokens * inner * (9*states + 2*float64(m.Conv)) // the field's convention for the scan
 	return Cost{
 		MatrixFLOPs:     2 * matrices * tokens,
-		MixFLOPs:        tokens * inner * (9*states + 2*float64(m.Conv)), // the field's convention for the scan
+		MixFLOPs:        mix,
+		VectorFLOPs:     mix,
 		WeightBytes:     int64(4 * parameters),
-		ActivationBytes: int64(tokens*(2*kept+4) + 4*tokens/xla.ScanChunk*states*inner),
+		ActivationBytes: int64(tokens*bytes + starts),
+		RebuiltBytes:    int64(tokens * rebuilt),
+		WorkspaceBytes:  int64(tokens * workspace),
 		StateBytes:      StateBytes(StateIn(m.State(batch, time), dtypes.BFloat16)),
 	}
 }

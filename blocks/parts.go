@@ -13,8 +13,14 @@ const NormEpsilon = 1e-6
 // Norm is RMSNorm without parameters over the last axis.
 func Norm(x *Node) *Node { return xla.RMSNorm(x, NormEpsilon) }
 
-// normBeside is Norm at the head of a residual branch, and x for the stream beside it.
-func normBeside(x *Node) (normed, stream *Node) { return xla.RMSNormBeside(x, NormEpsilon) }
+// normBeside is Norm at the head of a residual branch, and x for the stream beside it. If x is the sum that ended the
+// block before, sum and norm are one pass.
+func normBeside(x *Node) (normed, stream *Node) {
+	if x.Type() == NodeTypeAdd {
+		return xla.AddRMSNorm(x.Inputs()[0], x.Inputs()[1], NormEpsilon)
+	}
+	return xla.RMSNormBeside(x, NormEpsilon)
+}
 
 // dense is x·W over the last axis of x.
 func dense(x, wIO *Node) *Node { return xla.Dense(x, wIO) }
@@ -43,6 +49,21 @@ func addMLP(weights Params, streamBTD, branchBTD *Node) *Node {
 	normed, streamBTD := xla.AddRMSNorm(streamBTD, branchBTD, NormEpsilon)
 	return Add(streamBTD, dense(xla.SquareReLU(dense(normed, weights["mlp.up"])), weights["mlp.down"]))
 }
+
+// addProduct is x + y·W for one token a row.
+func addProduct(xB1D, y, w *Node) *Node {
+	return xla.Products(y, xla.ProductOptions{Residual: xB1D}, w)[0]
+}
+
+// stepMLP is x + mlp(norm x) for one token a row.
+func stepMLP(weights Params, xB1D *Node) *Node {
+	hidden := xla.Products(xB1D, xla.ProductOptions{NormEpsilon: NormEpsilon, SquareReLU: true}, weights["mlp.up"])[0]
+	return addProduct(xB1D, hidden, weights["mlp.down"])
+}
+
+// mlpWorkspace is the bytes a token that the backward pass of a residual branch and its MLP holds at its peak: three
+// gradients of the hidden layer and four of the width, which is what XLA was measured to plan.
+func mlpWorkspace(width, hidden float64) float64 { return 2 * (4*width + 3*hidden) }
 
 // matrix declares a weight of the Matrix group, stored [in, out].
 func matrix(name string, in, out int, init Distribution) Weight {

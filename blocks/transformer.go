@@ -113,9 +113,22 @@ func (t *transformer) Forward(ctx *Context, weights Params, xBTD *Node, state []
 	return addMLP(weights, xBTD, mixed), next
 }
 
-// Step implements Block: attention over the cache is the same for one token as for many.
+// Step implements Block. Without fused steps, attention over the cache is the same for one token as for many.
 func (t *transformer) Step(ctx *Context, weights Params, xB1D *Node, state []*Node) (*Node, []*Node) {
-	return t.Forward(ctx, weights, xB1D, state)
+	if !ctx.fusesSteps() {
+		return t.Forward(ctx, weights, xB1D, state)
+	}
+	qkv := xla.Products(xB1D, xla.ProductOptions{NormEpsilon: NormEpsilon},
+		weights["attention.query"], weights["attention.key"], weights["attention.value"])
+	heads := func(x *Node, count int) *Node { return Reshape(x, ctx.Batch, 1, count, t.HeadDim) }
+	in := xla.AttendStepInputs{
+		QB1HE: heads(qkv[0], t.Heads), KB1GE: heads(qkv[1], t.KVHeads), VB1GE: heads(qkv[2], t.KVHeads),
+		KeysBCGE: state[0], ValuesBCGE: state[1], PositionB: ctx.PositionB, LengthB: ctx.LengthB,
+	}
+	in.Cos, in.Sin = ctx.Rotary(t.HeadDim, t.RopeBase)
+	yB1HE, keys, values := xla.AttendStep(in, NormEpsilon)
+	mixed := Reshape(yB1HE, ctx.Batch, 1, t.Heads*t.HeadDim)
+	return stepMLP(weights, addProduct(xB1D, mixed, weights["attention.output"])), []*Node{keys, values}
 }
 
 func (t *transformer) attention(ctx *Context, weights Params, xBTD *Node, state []*Node) (*Node, []*Node) {
@@ -149,16 +162,32 @@ func (t *transformer) Cost(batch, time int) Cost {
 	tokens, width := float64(batch)*float64(time), float64(t.width)
 	query, kv, hidden := float64(t.Heads*t.HeadDim), float64(t.KVHeads*t.HeadDim), float64(t.MLPRatio*t.width)
 	parameters := 2*width*query + 2*width*kv + 2*width*hidden
-	// Kept for backward, in numbers a token: block input, two norm outputs and their inputs' copies, q, k, v before
-	// and after RoPE and norm, attention output, MLP hidden before and after its activation.
-	kept := 4*width + 3*query + 3*kv + 2*hidden
+	// Kept for backward, in numbers a token: both norms' outputs, q and k after RoPE and norm, v, the attention's output,
+	// and the MLP's hidden layer before and after its activation.
+	kept := 2*width + 2*query + 2*kv + 2*hidden
+	if t.KVHeads < t.Heads { // cuDNN is given keys and values repeated for each query head; v itself is then not needed
+		kept += 2*query - kv
+	}
+	// Scales of the norms of width, of q and of k, and the softmax's statistics, float32.
+	bytes := 2*kept + 4*(2+2*float64(t.Heads)+float64(t.KVHeads))
+	workspace := mlpWorkspace(width, hidden)
+	if scores := 4 * float64(t.Heads*time); !t.fuses() { // float32 weights are kept, and their gradient is made from others
+		bytes += scores
+		workspace = max(workspace, 2*scores+2*4*query)
+	}
 	return Cost{
 		MatrixFLOPs:     2 * parameters * tokens,
 		MixFLOPs:        2 * 2 * query * tokens * float64(time) / 2, // causal: half of the scores
 		WeightBytes:     int64(4 * parameters),
-		ActivationBytes: int64(tokens * (2*kept + 4*float64(t.Heads+2))),
+		ActivationBytes: int64(tokens * bytes),
+		WorkspaceBytes:  int64(tokens * workspace),
 		StateBytes:      StateBytes(StateIn(t.State(batch, time), dtypes.BFloat16)),
 	}
+}
+
+// fuses tells whether cuDNN attends in training; see xla.FusedAttention.
+func (t *transformer) fuses() bool {
+	return t.HeadDim%8 == 0 && t.HeadDim <= 128 && !t.MaskDocuments
 }
 
 // append writes the new keys or values into a cache at each row's position: slot c takes token c - position, if that is

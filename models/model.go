@@ -86,7 +86,7 @@ func (m *Model) Init(seed uint64) [][]float32 {
 	return values
 }
 
-// hidden runs the stack: tokens [B,T] to the normed residual stream [B,T,D] that the head reads. state is nil in
+// hidden runs the stack: tokens [B,T] to the residual stream [B,T,D], of which the head reads the norm. state is nil in
 // training; otherwise it lists the tensors of State without the position, and comes back as it is after these tokens.
 // weights are the nodes of Weights, float32. With checkpoint k > 0 the backward pass keeps the residual stream before every
 // k-th block alone, and runs k blocks again from there.
@@ -113,7 +113,7 @@ func (m *Model) hidden(ctx *blocks.Context, weights []*Node, tokensBT *Node, sta
 	if checkpoint > 0 {
 		xBTD = xBTD.StopCheckpoint()
 	}
-	return blocks.Norm(xBTD), next
+	return xBTD, next
 }
 
 // params gives block i its weights by name, matrices in the compute dtype.
@@ -129,12 +129,9 @@ func (m *Model) params(ctx *blocks.Context, i int, block blocks.Block, weights [
 	return params
 }
 
-// logits is cap·tanh(x·head/cap), float32 [B,T,V].
+// logits is cap·tanh(norm(x)·head/cap), float32 [B,T,V].
 func (m *Model) logits(ctx *blocks.Context, weights []*Node, xBTD *Node) *Node {
-	head := ConvertDType(weights[1], ctx.Compute)
-	raw := Dot(xBTD, head).WithAccumulatorDType(dtypes.InvalidDType).General([]int{-1}, nil, []int{0}, nil)
-	raw = ConvertDType(raw, dtypes.Float32)
-	return MulScalar(Tanh(DivScalar(raw, m.Config.Softcap)), m.Config.Softcap)
+	return xla.Logits(xBTD, ConvertDType(weights[1], ctx.Compute), blocks.NormEpsilon, m.Config.Softcap)
 }
 
 // Forward runs whole rows from their start: tokens [B,T] to logits, float32 [B,T,V]. documentsBT numbers the document of
@@ -158,7 +155,7 @@ func (m *Model) Loss(compute dtypes.DType, weights []*Node, tokensBT, targetsBT,
 	targetsM := Reshape(targetsBT, ctx.Batch*ctx.Time)
 	realM := ConvertDType(GreaterOrEqual(targetsM, ZerosLike(targetsM)), dtypes.Float32)
 	shareM := Div(realM, MaxScalar(ReduceAllSum(realM), 1))
-	mean, lossM := xla.HeadLoss(Reshape(xBTD, ctx.Batch*ctx.Time, m.Config.Width), weights[1], targetsM, shareM, m.Config.Softcap)
+	mean, lossM := xla.HeadLoss(Reshape(blocks.Norm(xBTD), ctx.Batch*ctx.Time, m.Config.Width), weights[1], targetsM, shareM, m.Config.Softcap)
 	return mean, Reshape(lossM, ctx.Batch, ctx.Time)
 }
 
@@ -168,7 +165,7 @@ func (m *Model) Losses(compute dtypes.DType, weights []*Node, tokensBT, targetsB
 	ctx.DocumentBT = documentsBT
 	xBTD, _ := m.hidden(ctx, weights, tokensBT, nil, 0)
 	rows := ctx.Batch * ctx.Time
-	lossM := xla.HeadLosses(Reshape(xBTD, rows, m.Config.Width), weights[1], Reshape(targetsBT, rows), m.Config.Softcap)
+	lossM := xla.HeadLosses(Reshape(blocks.Norm(xBTD), rows, m.Config.Width), weights[1], Reshape(targetsBT, rows), m.Config.Softcap)
 	return Reshape(lossM, ctx.Batch, ctx.Time)
 }
 

@@ -26,8 +26,12 @@ type kernels struct {
 type reach struct {
 	// emit adds one custom call to a function.
 	emit func(function compute.Function, target, config string, results []shapes.Shape, operands []compute.Value) ([]compute.Value, error)
+	// alias makes a custom call write some of its results in place of operands; see Launch.
+	alias func(results []compute.Value, aliases map[int]int) error
 	// switched is told whenever another function's body begins or ends.
 	switched func(builder compute.Builder)
+	// place says of an argument which result of its function may take its place.
+	place func(argument compute.Value, result int) error
 }
 
 // BufferFromFlatData implements compute.Backend.
@@ -71,7 +75,8 @@ func (b *buffer) CopyToDevice(device compute.DeviceNum) (compute.Buffer, error) 
 // builder builds a computation of the wrapped backend.
 type builder struct {
 	compute.Builder
-	owner *kernels
+	owner   *kernels
+	donated []donated
 }
 
 // Main implements compute.Builder.
@@ -139,6 +144,9 @@ func (f *function) Closure() (compute.Function, error) {
 // Return implements compute.Function.
 func (f *function) Return(outputs []compute.Value, shardings []*compute.ShardingSpec) error {
 	f.builder.owner.switched(f.builder.Builder)
+	if err := f.placeResults(outputs); err != nil {
+		return err
+	}
 	return f.Function.Return(outputs, shardings)
 }
 
@@ -183,6 +191,11 @@ func (f *function) Call(target compute.Function, inputs ...compute.Value) ([]com
 		results, err := f.builder.owner.emit(f.Function, ptxTarget, launch.backendConfig(), launch.Results, operands)
 		if err != nil {
 			return nil, fmt.Errorf("launch kernel %s: %w", launch.Entry, err)
+		}
+		if len(launch.Aliases) > 0 {
+			if err := f.builder.owner.alias(results, launch.Aliases); err != nil {
+				return nil, fmt.Errorf("launch kernel %s: %w", launch.Entry, err)
+			}
 		}
 		values = append(values, results...)
 	}

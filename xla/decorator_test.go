@@ -23,7 +23,7 @@ func plannedDevice(t *testing.T) (device *Device, configs *[]string) {
 		sum, err := f.Add(operands[0], operands[1])
 		return []compute.Value{sum}, err
 	}
-	device.Backend = &kernels{Backend: device.Backend, cuda: true, reach: reach{emit: emit, switched: func(compute.Builder) {}}}
+	device.Backend = &kernels{Backend: device.Backend, cuda: true, reach: reach{emit: emit, switched: func(compute.Builder) {}, place: func(compute.Value, int) error { return nil }}}
 	t.Cleanup(device.Finalize)
 	return device, configs
 }

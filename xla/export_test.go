@@ -12,3 +12,9 @@ func UsePlainForms() (restore func()) {
 	plainForms = true
 	return func() { plainForms = false }
 }
+
+// FuseEverywhere makes decoding use the operations for one token on any backend until the function it returns is called.
+func FuseEverywhere() (restore func()) {
+	fuseEverywhere = true
+	return func() { fuseEverywhere = false }
+}

@@ -3,6 +3,7 @@ package xla
 import (
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -39,6 +40,15 @@ type GPU struct {
 	Driver string `json:"driver"`
 	// MemoryMiB is all of its memory.
 	MemoryMiB string `json:"memory_mib"`
+}
+
+// Bytes is MemoryMiB in bytes.
+func (g GPU) Bytes() (int64, error) {
+	mebibytes, err := strconv.ParseInt(g.MemoryMiB, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("read the memory of %s: nvidia-smi says %q, not a number of MiB", g.Name, g.MemoryMiB)
+	}
+	return mebibytes << 20, nil
 }
 
 // FindGPU asks nvidia-smi.

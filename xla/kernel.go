@@ -20,6 +20,9 @@ type Launch struct {
 	Operands []int
 	// Results are the shapes of what the kernel writes, scratch memory included.
 	Results []shapes.Shape
+	// Aliases tells of results that the kernel writes in place of an operand: the operand's number by the result's. The
+	// kernel is given one buffer for both. Where the operand is still needed XLA copies it first.
+	Aliases map[int]int
 }
 
 // Plan is how an operation runs on CUDA: its launches, and which values are the operation's outputs.

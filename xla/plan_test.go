@@ -34,6 +34,26 @@ func plannedOperations() map[string]planned {
 			cases[fmt.Sprintf("rotary %s %d", name, channels)] = planned{rotaryNorm(1e-6), []shapes.Shape{heads, table, table}}
 			cases[fmt.Sprintf("rotary gradient %s %d", name, channels)] = planned{rotaryNormGradient, []shapes.Shape{heads, scale, heads, table, table}}
 		}
+		for _, rows := range []int{1, 3, 8} {
+			one, square, wide := x(rows, 1, 64), x(64, 64), x(64, 65536)
+			label := fmt.Sprintf("%s %d rows", name, rows)
+			cases["one product of "+label] = planned{matvec(matvecOptions{relu: true, residual: true}), []shapes.Shape{one, one, square}}
+			cases["three products of "+label] = planned{matvec(matvecOptions{epsilon: 1e-6}), []shapes.Shape{one, square, wide, square}}
+			cases["logits of "+label] = planned{logits(1e-6, 15), []shapes.Shape{one, wide}}
+		}
+		for _, heads := range []int{2, 6, 16} {
+			channels := 256 / dtype.Size()
+			token, cache, table := x(3, 1, 2, channels), x(3, 500, 2, channels), float32s(3, 1, 1, channels/2)
+			cases[fmt.Sprintf("attention step %s %d heads", name, heads)] = planned{attendStep(1e-6), []shapes.Shape{x(3, 1, heads, channels), token, token, table, table, cache, cache, ints(3), ints(3)}}
+		}
+		for _, batch := range []int{1, 33} {
+			for _, states := range []int{16, 40, 200} {
+				const inner, taps, rank = 96, 4, 16
+				one, projected := x(batch, 1, inner), x(inner, rank+2*states)
+				cases[fmt.Sprintf("mamba step %s %d rows %d states", name, batch, states)] = planned{mambaStep, []shapes.Shape{one, one, float32s(taps, inner),
+					float32s(inner), x(batch, taps-1, inner), projected, x(rank, inner), float32s(inner), float32s(inner, states), float32s(inner), float32s(batch, states, inner), ints(batch)}}
+			}
+		}
 		for _, vocab := range []int{37, 64} {
 			cases[fmt.Sprintf("cross-entropy %s %d", name, vocab)] = planned{crossEntropy(15), []shapes.Shape{x(5, vocab), ints(5), float32s(5)}}
 		}
@@ -93,7 +113,7 @@ func TestPlansFitTheirDefinitions(t *testing.T) {
 				got = append(got, shape.String())
 			}
 			require.Equal(t, want, got)
-			for _, launch := range plan.Launches {
+			for i, launch := range plan.Launches {
 				_, signature, found := strings.Cut(launch.PTX, ".entry "+launch.Entry+"(")
 				require.True(t, found, launch.Entry)
 				signature, _, _ = strings.Cut(signature, ")")
@@ -101,6 +121,13 @@ func TestPlansFitTheirDefinitions(t *testing.T) {
 				require.NotContains(t, launch.PTX, fmt.Sprint(firstPlaceholder+1), "a size that was not filled in")
 				for _, size := range append(launch.Grid[:], launch.Block[:]...) {
 					require.Positive(t, size)
+				}
+				for result, operand := range launch.Aliases {
+					values := append([]shapes.Shape{}, c.inputs...)
+					for _, before := range plan.Launches[:i] {
+						values = append(values, before.Results...)
+					}
+					require.True(t, launch.Results[result].Equal(values[launch.Operands[operand]]), "a result in place of an operand has its shape")
 				}
 			}
 		})
@@ -121,6 +148,24 @@ func TestKernelsRefuseWhatTheyCannotServe(t *testing.T) {
 			token, mix := float32s(1, 4, 8), float32s(1, 4, 257)
 			return scanForwardKernel([]shapes.Shape{token, token, token, float32s(257, 8), mix, mix, float32s(8), float32s(8), float32s(1, 257, 8), ints(1, 4)})
 		},
+		"its kernel takes at most 8 rows, not 9": func() (*Plan, string) {
+			return matvecKernel(matvecOptions{})([]shapes.Shape{float32s(9, 1, 64), float32s(64, 64)})
+		},
+		"its kernel has no room for 8 rows of 8192 numbers": func() (*Plan, string) {
+			return matvecKernel(matvecOptions{})([]shapes.Shape{float32s(8, 1, 8192), float32s(8192, 64)})
+		},
+		"its kernel takes weights whose rows are multiples of 32 bytes, not [12 0 0] numbers": func() (*Plan, string) {
+			return logitsKernel(1e-6, 15)([]shapes.Shape{float32s(1, 1, 64), float32s(64, 12)})
+		},
+		"its kernel takes heads of 128, 256 or 512 bytes, not 48 channels of Float32": func() (*Plan, string) {
+			return attendStepKernel(1e-6)([]shapes.Shape{float32s(1, 1, 2, 48), float32s(1, 1, 2, 48), float32s(1, 1, 2, 48), float32s(1, 1, 1, 24), float32s(1, 1, 1, 24),
+				float32s(1, 9, 2, 48), float32s(1, 9, 2, 48), ints(1), ints(1)})
+		},
+		"its kernel takes a projection to a multiple of 16 bytes, not to dt_rank + 2·state = 39": func() (*Plan, string) {
+			one := float32s(1, 1, 8)
+			return mambaStepKernel([]shapes.Shape{one, one, float32s(4, 8), float32s(8), float32s(1, 3, 8), float32s(8, 39), float32s(7, 8), float32s(8), float32s(8, 16), float32s(8),
+				float32s(1, 16, 8), ints(1)})
+		},
 		"its kernel takes inputs of one dtype, not Float32 and BFloat16": func() (*Plan, string) {
 			token, mix := float32s(1, 4, 8), shapes.Make(dtypes.BFloat16, 1, 4, 3)
 			return scanForwardKernel([]shapes.Shape{token, token, token, float32s(3, 8), mix, mix, float32s(8), float32s(8), float32s(1, 3, 8), ints(1, 4)})
@@ -129,6 +174,27 @@ func TestKernelsRefuseWhatTheyCannotServe(t *testing.T) {
 		refused, reason := plan()
 		require.Nil(t, refused)
 		require.Equal(t, want, reason)
+	}
+}
+
+func TestOneTokensAttentionFillsTheGPUAtOnce(t *testing.T) {
+	for _, c := range []struct{ heads, capacity, want int }{{10, 2048, 32}, {10, 32768, 66}, {640, 2048, 1}, {320, 2048, 2}, {4096, 2048, 1}, {10, 40, 1}} {
+		require.Equal(t, c.want, attendSplits(c.heads, c.capacity), "%d heads over %d tokens", c.heads, c.capacity)
+	}
+}
+
+func TestProductsTakeTheNarrowestBlocksThatRunAtOnce(t *testing.T) {
+	for _, c := range []struct {
+		rows, lanes int
+		columns     []int
+	}{{1, 2, []int{1280}}, {1, 2, []int{1280, 1280, 1280}}, {1, 4, []int{5120}}, {8, 8, []int{5120}}, {1, 8, []int{65536}}, {1, 2, []int{65536, 16}}} {
+		var weights []shapes.Shape
+		for _, columns := range c.columns {
+			weights = append(weights, shapes.Make(dtypes.BFloat16, 1280, columns))
+		}
+		m, reason := matvecSizesOf(shapes.Make(dtypes.BFloat16, c.rows, 1, 1280), weights)
+		require.Empty(t, reason)
+		require.Equal(t, c.lanes, m.lanes, "%d rows, %v columns", c.rows, c.columns)
 	}
 }
 

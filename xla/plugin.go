@@ -15,16 +15,51 @@ import (
 )
 
 func openCUDA() (*Device, error) {
-	plugin, err := pluginPath("cuda")
+	config, err := cudaConfig()
 	if err != nil {
 		return nil, err
+	}
+	return openConfig("cuda", fmt.Sprintf("%s,memory_fraction=%g", config, MemoryShare), "asked for")
+}
+
+// OpenWithin opens CUDA with no more than so many bytes of the GPU's memory, which are taken at once: as on a smaller card.
+func OpenWithin(bytes int64) (*Device, error) {
+	config, err := cudaConfig()
+	if err != nil {
+		return nil, err
+	}
+	gpu, err := FindGPU()
+	if err != nil {
+		return nil, err
+	}
+	all, err := gpu.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	if bytes < 1 || bytes > all {
+		return nil, fmt.Errorf("open backend cuda within %d bytes: the GPU has %d", bytes, all)
+	}
+	config = fmt.Sprintf("%s,memory_fraction=%.6f,preallocate", config, float64(bytes)/float64(all))
+	return openConfig("cuda", config, fmt.Sprintf("within %.2f GiB", float64(bytes)/(1<<30)))
+}
+
+// cudaConfig is the GoMLX configuration of the CUDA plugin that is found.
+func cudaConfig() (string, error) {
+	plugin, err := pluginPath("cuda")
+	if err != nil {
+		return "", err
 	}
 	// The check looks for a folder layout that pip-installed plugins do not have.
 	if os.Getenv("GOPJRT_CUDA_CHECKS") == "" {
 		os.Setenv("GOPJRT_CUDA_CHECKS", "0")
 	}
+	// XLA's own matrix kernels, tried beside cuBLAS's, double the time to compile and win nothing.
+	const flag = "--xla_gpu_enable_triton_gemm"
+	if flags := os.Getenv("XLA_FLAGS"); !strings.Contains(flags, flag) {
+		os.Setenv("XLA_FLAGS", strings.TrimSpace(flags+" "+flag+"=false"))
+	}
 	// Without notf32 products of float32 would be rounded to 10 bits, silently.
-	return openConfig("cuda", "xla:"+plugin+",notf32", "asked for")
+	return "xla:" + plugin + ",notf32", nil
 }
 
 func openCPU() (*Device, error) {

@@ -16,6 +16,14 @@ func openCUDA() (*Device, error) {
 	return nil, err
 }
 
+// OpenWithin needs XLA, which this build has not.
+func OpenWithin(int64) (*Device, error) { return openCUDA() }
+
+// MemoryUse needs XLA, which this build has not.
+func (d *Device) MemoryUse() (MemoryUse, error) {
+	return MemoryUse{}, fmt.Errorf("read memory in use: backend %s has no allocator of its own", d.Kind)
+}
+
 func openCPU() (*Device, error) {
 	_, err := pluginPath("cpu")
 	return nil, err

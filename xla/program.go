@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
@@ -51,14 +53,22 @@ type Program struct {
 	inputs []Input
 }
 
+// compileTime is in nanoseconds.
+var compileTime atomic.Int64
+
+// CompileTime is the time that this process has spent in Compile.
+func CompileTime() time.Duration { return time.Duration(compileTime.Load()) }
+
 // Compile builds and compiles a graph. build receives one node per input, in order, and returns the outputs.
 func Compile(device *Device, name string, inputs []Input, build func(g *graph.Graph, inputs []*graph.Node) []*graph.Node) (*Program, error) {
 	p := &Program{name: name, device: device, inputs: inputs}
+	started := time.Now()
+	defer func() { compileTime.Add(int64(time.Since(started))) }()
 	err := Try(func() error {
 		p.graph = graph.NewGraph(device.Backend, name)
 		nodes := make([]*graph.Node, len(inputs))
 		for i, input := range inputs {
-			nodes[i] = graph.Parameter(p.graph, input.Name, input.Shape)
+			nodes[i] = graph.Parameter(p.graph, input.parameterName(device), input.Shape)
 		}
 		return p.graph.Compile(build(p.graph, nodes)...)
 	})

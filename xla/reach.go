@@ -4,20 +4,26 @@ package xla
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
+	"strings"
 	"unsafe"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/shapes"
 	goxla "github.com/gomlx/go-xla/compute/xla"
 	"github.com/gomlx/go-xla/pjrt"
+	"github.com/gomlx/go-xla/stablehlo"
 )
 
 // This file is the one place that reaches into go-xla v0.4.1 past its public interface: for its custom calls, which it
-// keeps to itself; for a cache that breaks reductions in functions; and for the memory that XLA planned for a program. A
-// test fails here first when go-xla changes.
+// keeps to itself, and what they write in place; for a cache that breaks reductions in functions; for the attributes of arguments; for the memory that XLA
+// planned for a program, and that of the device. A test fails here first when go-xla changes.
 
 // customCall emits stablehlo.custom_call, API version 2. A nil layout is row-major.
+//
+// It needs no body here, for the package has C code (allocator.go) and so may have functions from elsewhere.
 //
 //go:linkname customCall github.com/gomlx/go-xla/compute/xla.(*Function).customCall
 func customCall(f *goxla.Function, target, config string, operandLayouts [][]int, results []shapes.Shape, resultLayouts [][]int,
@@ -34,7 +40,7 @@ func emitCustomCall(f compute.Function, target, config string, results []shapes.
 
 // decorate lets an XLA backend run our operations, on CUDA with their kernels.
 func decorate(backend compute.Backend, cuda bool) compute.Backend {
-	return &kernels{Backend: backend, cuda: cuda, reach: reach{emit: emitCustomCall, switched: forgetReducers}}
+	return &kernels{Backend: backend, cuda: cuda, reach: reach{emit: emitCustomCall, alias: aliasResults, switched: forgetReducers, place: placeResult}}
 }
 
 // reducerCaches are go-xla's caches of the closures that reductions combine numbers with. A closure belongs to the function
@@ -53,17 +59,81 @@ func forgetReducers(b compute.Builder) {
 	}
 }
 
+// aliasResults writes output_operand_aliases on the custom call that gave the results, as JAX does (jax/_src/interpreters/
+// mlir.py, custom_call).
+func aliasResults(results []compute.Value, aliases map[int]int) error {
+	node, ok := results[0].(*goxla.Node)
+	if !ok {
+		return fmt.Errorf("alias results: they are of a %T, not go-xla's; pin go-xla to v0.4.1", results[0])
+	}
+	value, err := field[*stablehlo.Value](reflect.ValueOf(node), "value")
+	if err != nil {
+		return fmt.Errorf("alias results: %w", err)
+	}
+	statement, err := field[*stablehlo.Statement](reflect.ValueOf(value), "stmt")
+	if err != nil {
+		return fmt.Errorf("alias results: %w", err)
+	}
+	statement.Attributes["output_operand_aliases"] = resultAliases{aliases, len(results)}
+	return nil
+}
+
+// resultAliases is the attribute's text.
+type resultAliases struct {
+	operands map[int]int // by result
+	results  int
+}
+
+// ToStableHLO is what go-xla writes an attribute with.
+func (a resultAliases) ToStableHLO() string {
+	var list []string
+	for _, result := range slices.Sorted(maps.Keys(a.operands)) {
+		index := fmt.Sprint(result)
+		if a.results == 1 { // then the call gives no tuple
+			index = ""
+		}
+		list = append(list, fmt.Sprintf("#stablehlo.output_operand_alias<output_tuple_indices = [%s], operand_index = %d, operand_tuple_indices = []>",
+			index, a.operands[result]))
+	}
+	return "[" + strings.Join(list, ", ") + "]"
+}
+
+// placeResult writes tf.aliasing_output on an argument: result may be written in its place.
+func placeResult(argument compute.Value, result int) error {
+	node, ok := argument.(*goxla.Node)
+	if !ok {
+		return fmt.Errorf("place result %d: the argument is a %T, not go-xla's; pin go-xla to v0.4.1", result, argument)
+	}
+	value, err := field[*stablehlo.Value](reflect.ValueOf(node), "value")
+	if err != nil {
+		return fmt.Errorf("place result %d: %w", result, err)
+	}
+	if value.Attributes == nil {
+		value.Attributes = map[string]any{}
+	}
+	value.Attributes["tf.aliasing_output"] = int32(result)
+	return nil
+}
+
+// field reads a field of a struct of go-xla, which is given by a pointer.
+func field[T any](of reflect.Value, name string) (value T, err error) {
+	found := of.Elem().FieldByName(name)
+	if !found.IsValid() || found.Type() != reflect.TypeFor[T]() {
+		return value, fmt.Errorf("go-xla's %s has no field %s of type %s; pin go-xla to v0.4.1", of.Type(), name, reflect.TypeFor[T]())
+	}
+	return *(*T)(unsafe.Pointer(found.UnsafeAddr())), nil
+}
+
 // plannedMemory is what XLA says a compiled program needs on the device.
 func plannedMemory(compiled compute.Executable) (Memory, error) {
 	own, ok := compiled.(*goxla.Executable)
 	if !ok {
 		return Memory{}, fmt.Errorf("read planned memory: only XLA plans it, and the executable is a %T", compiled)
 	}
-	field := reflect.ValueOf(own).Elem().FieldByName("exec")
-	if !field.IsValid() || field.Type() != reflect.TypeFor[*pjrt.LoadedExecutable]() {
-		return Memory{}, fmt.Errorf("read planned memory: go-xla's executable has no field exec; pin go-xla to v0.4.1")
+	loaded, err := field[*pjrt.LoadedExecutable](reflect.ValueOf(own), "exec")
+	if err != nil {
+		return Memory{}, fmt.Errorf("read planned memory: %w", err)
 	}
-	loaded := *(**pjrt.LoadedExecutable)(unsafe.Pointer(field.UnsafeAddr()))
 	planned := loaded.OnDeviceMemoryUsageStats
 	return Memory{planned.Inputs, planned.Outputs, planned.Aliases, planned.Temporary, planned.GeneratedCode}, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	goxla "github.com/gomlx/go-xla/compute/xla"
 	"github.com/gomlx/go-xla/pjrt"
+	"github.com/gomlx/go-xla/stablehlo"
 	"github.com/stretchr/testify/require"
 )
 
@@ -22,4 +23,15 @@ func TestGoXLAStillHasWhatReachReadsFromIt(t *testing.T) {
 		require.True(t, ok, remedy)
 		require.Equal(t, reflect.Map, cache.Type.Kind(), remedy)
 	}
+	statement, ok := reflect.TypeFor[stablehlo.Value]().FieldByName("stmt")
+	require.True(t, ok, remedy)
+	require.Equal(t, reflect.TypeFor[*stablehlo.Statement](), statement.Type, remedy)
+}
+
+func TestResultsInPlaceOfOperandsAreWrittenAsStableHLOReadsThem(t *testing.T) {
+	require.Equal(t, "[#stablehlo.output_operand_alias<output_tuple_indices = [0], operand_index = 5, operand_tuple_indices = []>, "+
+		"#stablehlo.output_operand_alias<output_tuple_indices = [1], operand_index = 6, operand_tuple_indices = []>]",
+		resultAliases{map[int]int{1: 6, 0: 5}, 3}.ToStableHLO())
+	require.Equal(t, "[#stablehlo.output_operand_alias<output_tuple_indices = [], operand_index = 2, operand_tuple_indices = []>]",
+		resultAliases{map[int]int{0: 2}, 1}.ToStableHLO(), "a single result is no tuple")
 }

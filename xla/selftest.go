@@ -56,6 +56,15 @@ type selfTest struct {
 // decaying makes the scan's A negative.
 func decaying(inputs []*graph.Node) { inputs[3] = graph.Neg(graph.Abs(inputs[3])) }
 
+// midway makes an int32 input the positions 40, 41, … of rows, and another their lengths, all 1.
+func midway(position, length int) func(inputs []*graph.Node) {
+	return func(inputs []*graph.Node) {
+		g, shape := inputs[position].Graph(), inputs[position].Shape()
+		inputs[position] = graph.AddScalar(graph.Iota(g, shape, 0), 40)
+		inputs[length] = graph.AddScalar(inputs[length], 1)
+	}
+}
+
 // onCircle makes two inputs the cosine and sine of the first.
 func onCircle(cos, sin int) func(inputs []*graph.Node) {
 	return func(inputs []*graph.Node) {
@@ -77,7 +86,17 @@ func selfTests(dtype dtypes.DType) []selfTest {
 	both := convOptions{window: true, documents: true}
 	norm, head := x(batch, time, width), x(batch, time, heads, channels)
 	table := float32s(1, time, 1, channels/2)
+	one, cache, angles, projected := x(batch, 1, inner), x(batch, time, heads, channels), float32s(batch, 1, 1, channels/2), 8+2*states
+	step := []shapes.Shape{x(batch, 1, 2*heads, channels), x(batch, 1, heads, channels), x(batch, 1, heads, channels), angles, angles, cache, cache, ints(batch), ints(batch)}
+	mamba := []shapes.Shape{one, one, float32s(taps, inner), float32s(inner), x(batch, taps-1, inner), x(inner, projected), x(8, inner),
+		float32s(inner), float32s(inner, states), float32s(inner), state, ints(batch)}
+	position, length := len(step)-2, len(step)-1
 	return []selfTest{
+		{matvec(matvecOptions{epsilon: 1e-6}), []shapes.Shape{x(batch, 1, width), x(width, inner), x(width, width), x(width, width)}, nil},
+		{matvec(matvecOptions{relu: true, residual: true}), []shapes.Shape{x(batch, 1, width), x(batch, 1, inner), x(width, inner)}, nil},
+		{logits(1e-6, 15), []shapes.Shape{x(batch, 1, width), x(width, vocab)}, nil},
+		{attendStep(1e-6), step, func(inputs []*graph.Node) { onCircle(3, 4)(inputs); midway(position, length)(inputs) }},
+		{mambaStep, mamba, func(inputs []*graph.Node) { midway(len(mamba)-1, len(mamba)-1)(inputs) }},
 		{scanForward, scan, decaying}, {scanBackward, back, decaying},
 		{causalConv(both), conv, nil}, {causalConvGradient(both), append(append([]shapes.Shape{}, conv...), token), nil},
 		{rmsNorm(1e-6), []shapes.Shape{norm}, nil},

@@ -29,6 +29,9 @@ export -f compile
         echo "compile scan_$kernel scan_${kernel}_${type}_n$states -DTYPE_${type^^} -DPADDED=$states"
       done
     done
+    for source in matvec attend_step mamba_step; do
+      echo "compile $source ${source}_$type -DTYPE_${type^^}"
+    done
     echo "compile scan_sum scan_sum_$type -DTYPE_${type^^} -DPADDED=16"
   done
 } | xargs -P "$(nproc)" -d '\n' -I{} bash -c '{}'

@@ -15,6 +15,13 @@ static __device__ __forceinline__ float reciprocal_fast(float x) {
   return y;
 }
 
+// 16 bytes that are read once: issued where it stands, before whatever follows, and kept out of the first-level cache.
+static __device__ __forceinline__ uint4 load_once(const void* from) {
+  uint4 x;
+  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(x.x), "=r"(x.y), "=r"(x.z), "=r"(x.w) : "l"(from));
+  return x;
+}
+
 // Two floats rounded to nearest and packed: low in bits 0-15, high in bits 16-31.
 static __device__ __forceinline__ unsigned pack_bf16(float low, float high) {
   unsigned packed;

@@ -3,6 +3,7 @@ package data
 import (
 	"fmt"
 	"io"
+	"strings"
 )
 
 // BatchOptions says what batches to make.
@@ -29,12 +30,16 @@ type Batch struct {
 	// each BOS. Padding has a number of its own.
 	Documents []int32
 	// Epoch is the pass over the split, from 0, that the batch began in.
+	// Of a mixture it is the pass that every part has begun.
 	Epoch int
+	// Began names the corpora that are used up, each time one begins anew while the batch is made.
+	Began []string
 }
 
 // Batches iterates over the batches of a split. It is for one goroutine.
 type Batches struct {
 	shards  *Shards
+	content string // of the shards
 	options BatchOptions
 	packer  *packer
 	err     error // what ended it
@@ -58,7 +63,7 @@ func NewBatches(s *Shards, o BatchOptions) (*Batches, error) {
 	if err := o.check(s); err != nil {
 		return nil, fmt.Errorf("make batches: %w", err)
 	}
-	return &Batches{shards: s, options: o, packer: newPacker(s, o)}, nil
+	return &Batches{shards: s, content: s.Content(), options: o, packer: newPacker(s, o)}, nil
 }
 
 func (o BatchOptions) check(s *Shards) error {
@@ -71,13 +76,21 @@ func (o BatchOptions) check(s *Shards) error {
 		return fmt.Errorf("buffer of %d documents; give 1 to %d, or 0 for %d", o.Buffer, bufferMax, defaultBuffer)
 	}
 	documents, tokens := s.Documents(o.Split), s.Tokens(o.Split)
+	var names []string
+	for _, part := range s.Parts() {
+		names = append(names, part.Name)
+		if len(s.folders) > 1 && o.Split == Train && part.Documents[Train] == 0 {
+			return fmt.Errorf("%w: part %q of the mixture has no document in train; give it more text or leave it out", ErrEmptySplit, part.Name)
+		}
+	}
+	corpus := strings.Join(names, ", ")
 	if documents == 0 {
 		return fmt.Errorf("%w: none of the %d document(s) of corpus %q is in %s (validation gets about 1 in %d, train the rest); give more text, or the same text as more and shorter documents",
-			ErrEmptySplit, s.Documents(Train)+s.Documents(Validation), s.manifest.Corpus, o.Split, ValidationShare)
+			ErrEmptySplit, s.Documents(Train)+s.Documents(Validation), corpus, o.Split, ValidationShare)
 	}
 	if need := int64(o.Batch) * int64(o.Time+1); o.Loop && tokens < need {
 		return fmt.Errorf("corpus %q has %d tokens in %s, and one batch takes %d (%d rows of %d+1); give a smaller batch or context, or more text",
-			s.manifest.Corpus, tokens, o.Split, need, o.Batch, o.Time)
+			corpus, tokens, o.Split, need, o.Batch, o.Time)
 	}
 	return nil
 }
@@ -110,7 +123,7 @@ func (b *Batches) next() (*Batch, error) {
 	rows, time := b.options.Batch, b.options.Time
 	backing := make([]int32, 3*rows*time)
 	batch := &Batch{
-		Batch: rows, Time: time, Epoch: b.packer.epoch,
+		Batch: rows, Time: time, Epoch: b.packer.order.epoch(),
 		Inputs:    backing[:rows*time],
 		Targets:   backing[rows*time : 2*rows*time],
 		Documents: backing[2*rows*time:],
@@ -130,6 +143,7 @@ func (b *Batches) next() (*Batch, error) {
 		}
 	}
 	b.packer.stats.Batches++
+	batch.Began, b.packer.order.began = b.packer.order.began, nil
 	return batch, nil
 }
 

@@ -12,65 +12,122 @@ import (
 	"strings"
 )
 
-// fileCorpus is text and JSON-lines files, one after the other.
+// fileCorpus is text files, JSON lines and parquet files, one after the other.
 type fileCorpus struct {
-	name string
-	list func() ([]string, error) // the files, in order; asked anew each time, for a folder can change
+	name    string
+	columns string // that make a document, joined by a plus; "": as pickColumns finds
+	limit   int64  // rows to read at most; 0: all
+	source  source
+	skipped int64 // rows of the last pass that hold no text
+}
+
+// source is where the files of a corpus come from.
+type source interface {
+	// fingerprint changes when the files may have changed.
+	fingerprint() (string, error)
+	// paths streams the files in order, of which about limit rows are wanted.
+	paths(limit int64) iter.Seq2[string, error]
 }
 
 func (c *fileCorpus) Name() string { return c.name }
 
 func (c *fileCorpus) Fingerprint() (string, error) {
-	files, err := c.list()
+	mark, err := c.source.fingerprint()
 	if err != nil {
 		return "", fmt.Errorf("list corpus %q: %w", c.name, err)
 	}
-	return fingerprint(files)
+	if c.columns != "" || c.limit > 0 {
+		mark = digest(fmt.Appendf(nil, "%s %q %d", mark, c.columns, c.limit))
+	}
+	return mark, nil
 }
+
+// Skipped counts the rows of the last whole pass that hold no text.
+func (c *fileCorpus) Skipped() int64 { return c.skipped }
+
+func (c *fileCorpus) paths() iter.Seq2[string, error] { return c.source.paths(c.limit) }
 
 func (c *fileCorpus) Documents() iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		files, err := c.list()
-		if err != nil {
-			yield("", fmt.Errorf("list corpus %q: %w", c.name, err))
-			return
-		}
-		for _, file := range files {
-			for text, err := range fileDocuments(file) {
-				if !yield(text, err) || err != nil {
+		rows, skipped := int64(0), int64(0)
+		for path, err := range c.paths() {
+			if err != nil {
+				yield("", err)
+				return
+			}
+			for text, err := range fileDocuments(path, c.columns) {
+				rows++
+				if err == nil && strings.TrimSpace(text) == "" {
+					skipped++
+				} else if !yield(text, err) || err != nil {
 					return
 				}
+				if rows == c.limit {
+					break
+				}
 			}
+			if rows == c.limit && rows > 0 {
+				break
+			}
+		}
+		c.skipped = skipped
+		if skipped == rows {
+			yield("", fmt.Errorf("read corpus %q: no document in it holds any text (%d rows, all blank); give another corpus, split or column", c.name, rows))
 		}
 	}
 }
 
-func fileDocuments(path string) iter.Seq2[string, error] {
+// fileDocuments streams the documents of a file, those that are blank included.
+func fileDocuments(path, columns string) iter.Seq2[string, error] {
+	switch {
+	case isParquet(path):
+		return parquetDocuments(path, columns)
+	case isJSONLines(path):
+		return jsonDocuments(path, columns)
+	}
+	return textDocuments(path)
+}
+
+func parquetDocuments(path, wanted string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		f, err := os.Open(path)
+		p, err := openParquet(path)
 		if err != nil {
-			yield("", fmt.Errorf("read corpus: %w", err))
+			yield("", err)
 			return
 		}
-		defer f.Close()
-		documents := textDocuments(f, path)
-		if isJSONLines(path) {
-			documents = jsonDocuments(f, path)
+		defer p.close()
+		columns, err := pickColumns(wanted, p.columns())
+		if err != nil {
+			yield("", fmt.Errorf("read corpus %s: %w", path, err))
+			return
 		}
-		for text, err := range documents {
-			if err == nil && strings.TrimSpace(text) == "" {
-				continue
-			}
-			if !yield(text, err) {
+		for fields, err := range p.rows(columns) {
+			if !yield(rowText(fields, columns), err) || err != nil {
 				return
 			}
 		}
 	}
 }
 
-func isJSONLines(path string) bool {
-	extension := strings.ToLower(filepath.Ext(path))
-	return extension == ".jsonl" || extension == ".ndjson"
+// localFiles are files of this machine.
+type localFiles struct {
+	list func() ([]string, error) // in order; asked anew each time, for a folder can change
+}
+
+func (l localFiles) fingerprint() (string, error) {
+	files, err := l.list()
+	if err != nil {
+		return "", err
+	}
+	return fingerprint(files)
+}
+
+func (l localFiles) paths(int64) iter.Seq2[string, error] {
+	files, err := l.list()
+	if err != nil {
+		return func(yield func(string, error) bool) { yield("", fmt.Errorf("list corpus: %w", err)) }
+	}
+	return all(files)
 }
 
 // textFiles is path itself if it is a file, whatever its name, and otherwise
@@ -88,7 +145,7 @@ func textFiles(path string) ([]string, error) {
 	}
 	return walk(path, func(entry fs.DirEntry) bool {
 		extension := strings.ToLower(filepath.Ext(entry.Name()))
-		return entry.IsDir() || extension == ".txt" || extension == ".md" || isJSONLines(entry.Name())
+		return entry.IsDir() || extension == ".txt" || extension == ".md" || isJSONLines(entry.Name()) || isParquet(entry.Name())
 	})
 }
 

@@ -18,30 +18,62 @@ import (
 // cannot fill the memory.
 const lineMax = 64 << 20
 
-// jsonDocuments streams the "text" of each line of f. Blank lines are skipped.
-func jsonDocuments(f *os.File, path string) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
+// jsonLine is one line of a file, which is not blank.
+type jsonLine struct {
+	number int // from 1
+	text   json.RawMessage
+}
+
+// jsonLines streams the lines of a file that are not blank. Each is the caller's to keep.
+func jsonLines(path string) iter.Seq2[jsonLine, error] {
+	return func(yield func(jsonLine, error) bool) {
+		f, err := os.Open(path)
+		if err != nil {
+			yield(jsonLine{}, fmt.Errorf("read corpus: %w", err))
+			return
+		}
+		defer f.Close()
 		r := bufio.NewReaderSize(f, 1<<20)
-		var line []byte
 		for number := 1; ; number++ {
-			var err error
-			line, err = readLine(r, line[:0])
+			line, err := readLine(r, nil)
 			if err == io.EOF {
 				return
 			}
-			var text string
-			if err == nil && len(bytes.TrimSpace(line)) > 0 {
-				text, err = textField(line)
-			}
 			if err != nil {
-				err = fmt.Errorf("read corpus %s:%d: %w; each line must be a JSON object with a \"text\" string; fix or delete this line",
-					path, number, err)
+				err = fmt.Errorf("read corpus %s:%d: %w", path, number, err)
+			}
+			if err == nil && len(bytes.TrimSpace(line)) == 0 {
+				continue
+			}
+			if !yield(jsonLine{number, line}, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// jsonDocuments streams the text of each line: of the columns wanted, as in pickColumns.
+func jsonDocuments(path, wanted string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for line, err := range jsonLines(path) {
+			var text string
+			if err == nil {
+				if text, err = lineText(line.text, wanted); err != nil {
+					err = fmt.Errorf("read corpus %s:%d: %w; %s; fix or delete this line", path, line.number, err, mustBe(wanted))
+				}
 			}
 			if !yield(text, err) || err != nil {
 				return
 			}
 		}
 	}
+}
+
+func mustBe(wanted string) string {
+	if wanted == "" {
+		return "each line must be a JSON object with a \"text\" string"
+	}
+	return fmt.Sprintf("each line must be a JSON object with %q", wanted)
 }
 
 // readLine appends the next line to line, or gives io.EOF when there is none.
@@ -61,19 +93,31 @@ func readLine(r *bufio.Reader, line []byte) ([]byte, error) {
 	}
 }
 
-func textField(line []byte) (string, error) {
-	var object struct {
-		Text *string `json:"text"`
+func lineText(line []byte, wanted string) (string, error) {
+	if wanted == "" {
+		var object struct {
+			Text *string `json:"text"`
+		}
+		if err := json.Unmarshal(line, &object); err != nil {
+			return "", err
+		}
+		if object.Text != nil {
+			return *object.Text, nil
+		}
 	}
-	if err := json.Unmarshal(line, &object); err != nil {
-		return "", err
-	}
-	if object.Text != nil {
-		return *object.Text, nil
-	}
-	var fields map[string]json.RawMessage
+	var fields map[string]any
 	if err := json.Unmarshal(line, &fields); err != nil {
 		return "", err
 	}
-	return "", fmt.Errorf("no \"text\" among its fields (%s)", strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
+	var have []column
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if fields[name] != nil {
+			have = append(have, column{name: name})
+		}
+	}
+	columns, err := pickColumns(wanted, have)
+	if err != nil && wanted == "" {
+		return "", fmt.Errorf("no \"text\" among its fields (%s)", strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
+	}
+	return rowText(fields, columns), err
 }

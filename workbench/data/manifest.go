@@ -35,6 +35,7 @@ type manifest struct {
 	Encoder     string                   `json:"encoder"` // its Hash
 	Vocabulary  int                      `json:"vocabulary"`
 	BOS         int32                    `json:"bos"`
+	Skipped     int64                    `json:"skipped,omitempty"` // rows without text
 	Splits      map[Split]*splitManifest `json:"splits"`
 	Sum         string                   `json:"sum"` // of this manifest while Sum is empty
 }

@@ -7,7 +7,8 @@ package data
 // first.
 //
 //  1. At least Buffer pieces are kept waiting while the epoch has documents
-//     left; the next epoch begins when nothing waits any more.
+//     left; the next epoch begins when nothing waits any more. (The order of a
+//     mixture has no end, and so is never drained.)
 //  2. The piece that has waited longest opens the row, or one that is longer
 //     than a row: that as often as such pieces' share of what waits, evenly.
 //     (Opening with the longest always, as plain best fit does, would serve the
@@ -26,36 +27,24 @@ type packer struct {
 	shards  *Shards
 	split   Split
 	room    int // pieces to keep waiting
-	loop    bool
-	seed    uint64
-	epoch   int
-	cursor  int64 // documents of the epoch that have been taken up
-	order   shuffle
+	order   *order
 	waiting *waiting
 	stats   Stats
 }
 
 func newPacker(s *Shards, o BatchOptions) *packer {
-	p := &packer{shards: s, split: o.Split, room: o.Buffer, loop: o.Loop, seed: o.Seed, waiting: newWaiting(o.Time + 1)}
-	p.startEpoch(0, 0)
-	return p
-}
-
-func (p *packer) startEpoch(epoch int, cursor int64) {
-	p.epoch, p.cursor = epoch, cursor
-	p.order = newShuffle(p.shards.Documents(p.split), p.seed, epoch)
+	return &packer{shards: s, split: o.Split, room: o.Buffer, order: newOrder(s, o), waiting: newWaiting(o.Time + 1)}
 }
 
 // fill sees to it that something waits, if anything is left at all.
 func (p *packer) fill() error {
-	documents := p.shards.Documents(p.split)
-	if p.loop && p.cursor == documents && p.waiting.count == 0 {
-		p.startEpoch(p.epoch+1, 0)
+	if p.waiting.count == 0 {
+		p.order.refill()
 	}
-	for p.waiting.count < p.room && p.cursor < documents {
-		document := p.cursor
-		if p.loop {
-			document = p.order.at(document)
+	for p.waiting.count < p.room {
+		part, document, ok := p.order.next()
+		if !ok {
+			break
 		}
 		piece, err := p.piece(document, 1)
 		if err != nil {
@@ -63,7 +52,7 @@ func (p *packer) fill() error {
 		}
 		p.waiting.add(piece)
 		p.stats.taken += int64(piece.length - 1)
-		p.cursor++
+		p.order.parts[part].Tokens += int64(piece.length)
 	}
 	return nil
 }

@@ -155,11 +155,11 @@ func TestARowIsPackedByBestFit(t *testing.T) {
 		{"a single place takes a BOS alone", 3, []int{3, 4}, [][]int{{0, 3, -1, 1}, {1, 4}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			p := &packer{loop: false, waiting: newWaiting(test.time + 1), shards: tokenize(t, &listCorpus{texts: []string{string(make([]byte, 99))}}, byteEncoder{}), split: Train}
+			shards := tokenize(t, &listCorpus{texts: []string{string(make([]byte, 99))}}, byteEncoder{})
+			p := newPacker(shards, BatchOptions{Split: Train, Time: test.time})
 			for i, size := range test.sizes {
 				p.waiting.add(&piece{document: int64(i), length: size, from: 1})
 			}
-			p.cursor = p.shards.Documents(Train)
 			var rows [][]int
 			for range test.rows {
 				waiting := p.waiting.inOrder()

@@ -51,7 +51,7 @@ func TestShardsGiveBackEveryDocument(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := tokenize(t, &listCorpus{texts: test.texts}, test.enc)
-			require.Equal(t, test.width, s.manifest.tokenWidth())
+			require.Equal(t, test.width, s.folders[0].manifest.tokenWidth())
 			requireDocuments(t, s, test.texts, test.enc)
 		})
 	}
@@ -65,8 +65,8 @@ func TestShardFilesAreBoundedAndStillOneSequence(t *testing.T) {
 	s, err := openShards(folder)
 	require.NoError(t, err)
 	defer s.Close()
-	require.Greater(t, len(s.manifest.Splits[Train].Shards), 10)
-	for _, shard := range s.manifest.Splits[Train].Shards {
+	require.Greater(t, len(s.folders[0].manifest.Splits[Train].Shards), 10)
+	for _, shard := range s.folders[0].manifest.Splits[Train].Shards {
 		require.LessOrEqual(t, shard.Size, int64(2*(1000+300+1)))
 	}
 	requireDocuments(t, s, texts, byteEncoder{})

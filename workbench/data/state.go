@@ -22,6 +22,8 @@ type State struct {
 
 	Epoch  int   `json:"epoch"`
 	Cursor int64 `json:"cursor"` // documents of the epoch taken up so far
+	// Parts are the places in the parts of a mixture; Cursor is then 0.
+	Parts []PartState `json:"parts,omitempty"`
 	// Waiting are the documents taken up and not wholly placed, in order: the
 	// number of each and its first token not yet placed.
 	Waiting [][2]int64 `json:"waiting"`
@@ -35,7 +37,15 @@ func (b *Batches) State() (State, error) {
 		return State{}, fmt.Errorf("save the data position: the iterator failed within a batch: %w; resume from an earlier checkpoint", b.err)
 	}
 	s := b.identity()
-	s.Epoch, s.Cursor, s.Stats = b.packer.epoch, b.packer.cursor, b.Stats()
+	parts := b.packer.order.parts
+	s.Epoch, s.Stats = b.packer.order.epoch(), b.Stats()
+	if len(parts) == 1 {
+		s.Cursor = parts[0].Cursor
+	} else {
+		for _, part := range parts {
+			s.Parts = append(s.Parts, part.PartState)
+		}
+	}
 	s.Waiting = [][2]int64{}
 	for _, p := range b.packer.waiting.inOrder() {
 		s.Waiting = append(s.Waiting, [2]int64{p.document, int64(p.from)})
@@ -47,7 +57,7 @@ func (b *Batches) State() (State, error) {
 func (b *Batches) identity() State {
 	o := b.options
 	return State{
-		Content: b.shards.Content(), Vocabulary: b.shards.VocabSize(),
+		Content: b.content, Vocabulary: b.shards.VocabSize(),
 		Split: o.Split, Batch: o.Batch, Time: o.Time, Seed: o.Seed, Buffer: o.Buffer, Loop: o.Loop,
 	}
 }
@@ -65,13 +75,21 @@ func (b *Batches) restore(s State) error {
 	if err := b.sameAs(s); err != nil {
 		return err
 	}
-	documents := b.shards.Documents(s.Split)
-	if s.Epoch < 0 || s.Cursor < 0 || s.Cursor > documents || len(s.Waiting) > s.Buffer {
-		return fmt.Errorf("epoch %d, document %d of %d and %d waiting make no sense; the state is damaged, take an earlier checkpoint",
-			s.Epoch, s.Cursor, documents, len(s.Waiting))
-	}
 	p := newPacker(b.shards, b.options)
-	p.startEpoch(s.Epoch, s.Cursor)
+	places := s.Parts
+	if len(p.order.parts) == 1 {
+		places = []PartState{{Epoch: s.Epoch, Cursor: s.Cursor}}
+	}
+	if len(places) != len(p.order.parts) || len(s.Waiting) > s.Buffer {
+		return fmt.Errorf("%d parts and %d waiting make no sense; the state is damaged, take an earlier checkpoint", len(places), len(s.Waiting))
+	}
+	for i, place := range places {
+		documents := p.order.parts[i].documents
+		if place.Epoch < 0 || place.Tokens < 0 || place.Cursor < 0 || place.Cursor > documents {
+			return fmt.Errorf("epoch %d and document %d of %d make no sense; the state is damaged, take an earlier checkpoint", place.Epoch, place.Cursor, documents)
+		}
+		p.order.goTo(i, place)
+	}
 	p.stats = s.Stats
 	p.stats.taken = s.Stats.Tokens + s.Stats.Dropped
 	for _, w := range s.Waiting {

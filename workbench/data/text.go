@@ -21,9 +21,15 @@ const (
 	documentMax  = 64 << 10
 )
 
-// textDocuments streams the documents of the text file f, holding one at a time.
-func textDocuments(f *os.File, path string) iter.Seq2[string, error] {
+// textDocuments streams the documents of a text file, holding one at a time.
+func textDocuments(path string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
+		f, err := os.Open(path)
+		if err != nil {
+			yield("", fmt.Errorf("read corpus: %w", err))
+			return
+		}
+		defer f.Close()
 		info, err := f.Stat()
 		if err != nil {
 			yield("", fmt.Errorf("read corpus: %w", err))

@@ -18,8 +18,12 @@ import (
 // The first time, documents are tokenised on every core, and progress, unless
 // nil, is told now and then how many documents and bytes of text are done. The
 // result does not depend on the number of cores. When ctx ends, or anything
-// fails, nothing is left behind. Close the Shards when done.
+// fails, nothing is left behind. The parts of a Mixture have a folder each.
+// Close the Shards when done.
 func Tokenize(ctx context.Context, c Corpus, enc Encoder, dir string, progress func(documents int, bytes int64)) (*Shards, error) {
+	if m, ok := c.(*Mixture); ok {
+		return m.tokenize(ctx, enc, dir, progress)
+	}
 	mark, err := c.Fingerprint()
 	if err != nil {
 		return nil, fmt.Errorf("tokenize %s: %w", c.Name(), err)
@@ -88,6 +92,9 @@ func (w *shardWork) run(ctx context.Context) error {
 	}
 	if err := w.write(ctx, writers); err != nil {
 		return err
+	}
+	if counts, ok := w.corpus.(interface{ Skipped() int64 }); ok {
+		m.Skipped = counts.Skipped()
 	}
 	for split, writer := range writers {
 		var err error

@@ -30,6 +30,7 @@ const (
 	Tokens          = "tokens"            // of a step: tokens trained on since the step record before it
 	Seconds         = "seconds"           // of a step: wall-clock time since the step record before it
 	TokensPerSecond = "tokens_per_second" // of a step: where absent, Tokens/Seconds
+	DataWait        = "data_wait"         // of a step: the share of Seconds that was spent waiting for data
 )
 
 // Record is one line of metrics. In the file its fields, values and texts are one flat JSON object:

@@ -24,7 +24,8 @@ type Loop struct {
 	// Log is the run's metrics.
 	Log *runlog.Writer
 
-	// Next draws one batch; Data is its position, kept in checkpoints.
+	// Next draws one batch; Data is the position after it, kept in checkpoints. While Run runs both are called in the
+	// background, a few batches ahead of the step, and must not be called by others.
 	Next func() (Batch, error)
 	Data func() (json.RawMessage, error)
 	// Evaluate measures validation bits per byte.
@@ -37,17 +38,22 @@ type Loop struct {
 	state   LoopState
 	started time.Time
 	spent   time.Duration // training time since the last step record
+	waited  time.Duration // of it, the time spent waiting for data
+	ahead   *ahead
+	clock   clock
 }
 
 // LoopState is what a loop carries over a restart, kept as state.json. A field that an older file lacks is zero.
 type LoopState struct {
-	Step    int             `json:"step"`
-	Seed    uint64          `json:"seed"`
-	Tokens  int64           `json:"tokens"`
-	Seconds float64         `json:"seconds"`
-	BestBPB float64         `json:"best_bpb"` // 0: none measured yet
-	LastBPB float64         `json:"last_bpb"`
-	Data    json.RawMessage `json:"data,omitempty"`
+	Step    int     `json:"step"`
+	Seed    uint64  `json:"seed"`
+	Tokens  int64   `json:"tokens"`
+	Seconds float64 `json:"seconds"`
+	BestBPB float64 `json:"best_bpb"` // 0: none measured yet
+	LastBPB float64 `json:"last_bpb"`
+	// DataSeconds is the part of Seconds that was spent waiting for data.
+	DataSeconds float64         `json:"data_seconds"`
+	Data        json.RawMessage `json:"data,omitempty"`
 }
 
 // Event is one thing that happened in a training.
@@ -61,6 +67,8 @@ type Event struct {
 	// TokensPerSecond is of the steps since the last such event, Remaining what the rest will take at that speed.
 	TokensPerSecond float64
 	Remaining       time.Duration
+	// DataWait is the share of the time of those steps that was spent waiting for data.
+	DataWait float64
 }
 
 // Resume takes over the state of a checkpoint; the trainer and the data are restored by the caller.
@@ -72,18 +80,22 @@ func (l *Loop) State() LoopState { return l.state }
 // Run trains to the last step. On cancellation it saves and returns ErrInterrupted. If the guard has skipped SkipLimit
 // steps in a row it returns an error and saves nothing: the last checkpoint stays the newest.
 func (l *Loop) Run(ctx context.Context) error {
-	o := l.Trainer.Options()
-	l.state.Seed = o.Seed
+	if err := l.timeLeft(); err != nil {
+		return err
+	}
+	l.state.Seed = l.Trainer.Options().Seed
 	l.started = time.Now()
-	for l.Trainer.At() < o.Steps {
+	l.ahead = drawAhead(l.Next, l.Data, max(4, 2*l.Trainer.Options().Accumulate))
+	defer l.ahead.close()
+	for l.Trainer.At() < l.Trainer.Options().Steps {
 		if ctx.Err() != nil {
 			return l.interrupt()
 		}
 		if err := l.step(); err != nil {
 			return err
 		}
-		done := l.Trainer.At()
-		last := done == o.Steps
+		o, done := l.Trainer.Options(), l.Trainer.At() // anew each time: a training of Minutes finds its steps as it goes
+		last := done >= o.Steps
 		if last || done%o.LogEvery == 0 {
 			if err := l.flush(); err != nil {
 				return err
@@ -113,7 +125,7 @@ func (l *Loop) step() error {
 	start := time.Now()
 	batches := make([]Batch, l.Trainer.options.Accumulate)
 	for i := range batches {
-		batch, err := l.Next()
+		batch, err := l.draw()
 		if err != nil {
 			return fmt.Errorf("draw a batch for step %d: %w", l.Trainer.At(), err)
 		}
@@ -125,9 +137,12 @@ func (l *Loop) step() error {
 	}
 	elapsed := time.Since(start)
 	l.spent += elapsed
+	l.waited += l.ahead.waited
+	l.state.DataSeconds += l.ahead.waited.Seconds()
+	l.ahead.waited = 0
 	l.state.Seconds += elapsed.Seconds()
 	l.state.Step = l.Trainer.At()
-	return nil
+	return l.retime()
 }
 
 // flush reads metrics back, writes and reports them, and stops a training that no longer learns.
@@ -139,10 +154,11 @@ func (l *Loop) flush() error {
 	o := l.Trainer.options
 	tokens := float64(o.Batch * o.Accumulate * l.Trainer.model.Config.Context)
 	seconds := l.spent.Seconds() / float64(len(metrics))
-	l.spent = 0
+	wait := min(1, l.waited.Seconds()/l.spent.Seconds())
+	l.spent, l.waited = 0, 0
 	for _, m := range metrics {
 		err := l.Log.Write(runlog.Record{Kind: runlog.KindStep, Step: m.Step + 1, Time: time.Now(), Values: map[string]float64{
-			runlog.Loss: m.Loss, "norm": m.Norm, "lr": m.LR, runlog.Tokens: tokens, runlog.Seconds: seconds,
+			runlog.Loss: m.Loss, "norm": m.Norm, "lr": m.LR, runlog.Tokens: tokens, runlog.Seconds: seconds, runlog.DataWait: wait,
 		}})
 		if err != nil {
 			return err
@@ -155,7 +171,7 @@ func (l *Loop) flush() error {
 	}
 	newest := metrics[len(metrics)-1]
 	left := time.Duration(float64(o.Steps-l.Trainer.At()) * seconds * float64(time.Second))
-	l.report(Event{Kind: runlog.KindStep, Metrics: newest, TokensPerSecond: tokens / seconds, Remaining: left})
+	l.report(Event{Kind: runlog.KindStep, Metrics: newest, TokensPerSecond: tokens / seconds, Remaining: left, DataWait: wait})
 	if newest.InRow >= o.SkipLimit {
 		return fmt.Errorf("training stopped at step %d: %d steps in a row were skipped (loss %.4g, gradient norm %.4g); the last checkpoint is intact: --resume from it with lower learning rates, or raise spike_limit",
 			l.Trainer.At(), newest.InRow, newest.Loss, newest.Norm)
@@ -189,7 +205,7 @@ func (l *Loop) sample(ctx context.Context) error {
 
 // save writes a checkpoint and removes those beyond Keep.
 func (l *Loop) save() error {
-	data, err := l.Data()
+	data, err := l.ahead.position()
 	if err != nil {
 		return fmt.Errorf("save step %d: data position: %w", l.Trainer.At(), err)
 	}

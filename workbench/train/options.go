@@ -9,6 +9,9 @@ import (
 type Options struct {
 	// Steps is the number of optimizer steps; 0 is 1000.
 	Steps int `json:"steps"`
+	// Minutes, if not 0, is the time that all steps together take, and Steps counts nothing: how many there are is estimated
+	// from the first ones, and again in each tenth of the time. Warmup is then at most a tenth of them.
+	Minutes float64 `json:"minutes,omitempty"`
 	// Batch is the rows of one forward and backward pass; 0 is 8.
 	Batch int `json:"batch"`
 	// Accumulate is the passes whose gradients make one step; 0 is 1.
@@ -24,6 +27,8 @@ type Options struct {
 	EmbeddingLR float64 `json:"embedding_lr"`
 	HeadLR      float64 `json:"head_lr"`
 	ScalarLR    float64 `json:"scalar_lr"`
+	// LRScale multiplies all four; 0 is 1.
+	LRScale float64 `json:"lr_scale"`
 	// WeightDecay is Muon's, cautious and decoupled, falling to zero by a cosine; 0 is none.
 	WeightDecay float64 `json:"weight_decay"`
 	// Warmup is the steps over which learning rates rise linearly; 0 is 40, at most a tenth of the steps.
@@ -51,6 +56,9 @@ type Options struct {
 	Keep int `json:"keep"`
 	// Seed draws the initial weights and the order of the data.
 	Seed uint64 `json:"seed"`
+	// Warm is the steps that the optimizer's state had seen before the first of these; see Trainer.StartFrom. It is no key
+	// of a configuration.
+	Warm int `json:"warm,omitempty" config:"-"`
 }
 
 // Resolved fills in every default.
@@ -65,6 +73,9 @@ func (o Options) Resolved() Options {
 			*field = value
 		}
 	}
+	if o.Minutes > 0 {
+		o.Steps = timedSteps
+	}
 	setInt(&o.Steps, 1000)
 	setInt(&o.Batch, 8)
 	setInt(&o.Accumulate, 1)
@@ -72,6 +83,7 @@ func (o Options) Resolved() Options {
 	set(&o.EmbeddingLR, 0.2)
 	set(&o.HeadLR, 0.004)
 	set(&o.ScalarLR, 0.005)
+	set(&o.LRScale, 1)
 	setInt(&o.Warmup, max(1, min(40, o.Steps/10)))
 	set(&o.Warmdown, 0.4)
 	set(&o.FinalLR, 0.05)
@@ -94,10 +106,10 @@ func (o Options) Validate() error {
 		low   float64
 		high  float64
 	}{
-		{"steps", float64(r.Steps), 1, 1e9}, {"batch", float64(r.Batch), 1, 1e6}, {"accumulate", float64(r.Accumulate), 1, 1e6},
+		{"steps", float64(r.Steps), 1, 1e9}, {"minutes", r.Minutes, 0, 1e6}, {"batch", float64(r.Batch), 1, 1e6}, {"accumulate", float64(r.Accumulate), 1, 1e6},
 		{"checkpoint", float64(r.Checkpoint), 0, 1e6},
 		{"matrix_lr", r.MatrixLR, 0, 10}, {"embedding_lr", r.EmbeddingLR, 0, 10}, {"head_lr", r.HeadLR, 0, 10},
-		{"scalar_lr", r.ScalarLR, 0, 10}, {"weight_decay", r.WeightDecay, 0, 100}, {"warmup", float64(r.Warmup), 0, 1e9},
+		{"scalar_lr", r.ScalarLR, 0, 10}, {"lr_scale", r.LRScale, 0, 100}, {"weight_decay", r.WeightDecay, 0, 100}, {"warmup", float64(r.Warmup), 0, 1e9},
 		{"warmdown", r.Warmdown, 0, 1}, {"final_lr", r.FinalLR, 0, 1}, {"skip_limit", float64(r.SkipLimit), 1, 1e9},
 		{"log_every", float64(r.LogEvery), 1, 1e9}, {"eval_every", float64(r.EvalEvery), 1, 1e9},
 		{"sample_every", float64(r.SampleEvery), 0, 1e9}, {"save_every", float64(r.SaveEvery), 1, 1e9},

@@ -12,9 +12,9 @@ type Rates struct {
 	Decay float64
 }
 
-// At gives the rates of a step, from 0. The learning rate rises linearly over Warmup steps, stays, and falls linearly
-// to FinalLR over the last Warmdown share. Muon's momentum rises from 0.85 to 0.95 over 300 steps (a tenth of a shorter
-// run). Weight decay falls by a cosine to zero.
+// At gives the rates of a step, from 0. The learning rate rises linearly to LRScale over Warmup steps, stays, and falls
+// linearly to FinalLR of it over the last Warmdown share. Muon's momentum rises from 0.85 to 0.95 over 300 steps (a tenth
+// of a shorter run). Weight decay falls by a cosine to zero.
 func (o Options) At(step int) Rates {
 	steps := float64(o.Steps)
 	rates := Rates{LR: 1, Momentum: 0.95, Decay: o.WeightDecay * 0.5 * (1 + math.Cos(math.Pi*float64(step)/steps))}
@@ -23,6 +23,7 @@ func (o Options) At(step int) Rates {
 	} else if left := (steps - float64(step)) / max(1, math.Round(o.Warmdown*steps)); left < 1 {
 		rates.LR = left + (1-left)*o.FinalLR
 	}
+	rates.LR *= o.LRScale
 	if ramp := max(1, min(300, steps/10)); float64(step) < ramp {
 		rates.Momentum = 0.85 + 0.10*float64(step)/ramp
 	}

@@ -140,7 +140,7 @@ func (s *step) apply(weights, state, gradients []*Node, loss *Node) []*Node {
 	rate := func(i int) *Node { return Reshape(SliceAxis(row, -1, AxisRange(i, i+1))) }
 	next := AddScalar(counter, 1)
 	nextWeights, nextSlots := s.optimizer().update(weights, gradients, slots, rates{
-		lr: rate(0), momentum: rate(1), decay: rate(2), step: ConvertDType(next, dtypes.Float32),
+		lr: rate(0), momentum: rate(1), decay: rate(2), step: ConvertDType(AddScalar(next, s.o.Warm), dtypes.Float32),
 	})
 	outputs := make([]*Node, 0, len(weights)+len(state)+1)
 	keep := func(fresh, old []*Node) {

@@ -209,14 +209,14 @@ func TestTheLoopLogsEvaluatesAndSaves(t *testing.T) {
 }
 
 func TestInterruptedTrainingSavesAndSaysSo(t *testing.T) {
-	made := trainer(t, testkit.Device(t), train.Options{Steps: 1000, SaveEvery: 500})
+	made := trainer(t, testkit.Device(t), train.Options{Steps: 1000, SaveEvery: 500, LogEvery: 1})
 	ctx, cancel := context.WithCancel(context.Background())
-	l, folder := loop(t, made, func(i int) train.Batch {
-		if i == 6 {
+	l, folder := loop(t, made, drawn)
+	l.Report = func(e train.Event) {
+		if e.Step == 7 {
 			cancel()
 		}
-		return drawn(i)
-	})
+	}
 	require.ErrorIs(t, l.Run(ctx), train.ErrInterrupted)
 	entries, _, err := checkpoint.List(folder)
 	require.NoError(t, err)
@@ -225,8 +225,9 @@ func TestInterruptedTrainingSavesAndSaysSo(t *testing.T) {
 
 func TestATrainingThatOnlySkipsStopsAndKeepsTheLastCheckpoint(t *testing.T) {
 	made := trainer(t, testkit.Device(t), train.Options{Steps: 100, SaveEvery: 4, LogEvery: 1, SkipLimit: 3, EmbeddingLR: 9, HeadLR: 9, MatrixLR: 9, ScalarLR: 9})
-	l, folder := loop(t, made, func(i int) train.Batch {
-		if i == 4 { // from here on nothing is finite
+	l, folder := loop(t, made, drawn)
+	l.Report = func(e train.Event) {
+		if e.Kind == runlog.KindSave && e.Step == 4 { // from here on nothing is finite
 			snapshot, err := made.Snapshot(nil)
 			require.NoError(t, err)
 			for at := range snapshot.Model[1].Data {
@@ -234,8 +235,7 @@ func TestATrainingThatOnlySkipsStopsAndKeepsTheLastCheckpoint(t *testing.T) {
 			}
 			require.NoError(t, made.Restore(snapshot))
 		}
-		return drawn(i)
-	})
+	}
 	err := l.Run(context.Background())
 	require.ErrorContains(t, err, "training stopped at step 7: 3 steps in a row were skipped (loss NaN")
 	require.ErrorContains(t, err, "--resume")

@@ -19,6 +19,8 @@ import (
 // ignore) and the document of each within its row.
 type Batch struct {
 	Tokens, Targets, Documents []int32
+	// Notes are what the run's log should know of the batch, such as that a corpus begins anew.
+	Notes []string
 }
 
 // Trainer holds a model in training: its weights and optimizer on the device, and the compiled step.
@@ -236,28 +238,53 @@ func (t *Trainer) names() []string {
 
 // Restore puts a snapshot of the same architecture on the device; training goes on after its step.
 func (t *Trainer) Restore(snapshot checkpoint.Snapshot) error {
-	restored := make([]*tensors.Tensor, len(t.resident))
+	restored, err := t.load(snapshot, len(t.resident))
+	if err != nil {
+		return fmt.Errorf("restore step %d: %w", snapshot.Step, err)
+	}
+	t.resident, t.at = restored, snapshot.Step
+	return nil
+}
+
+// StartFrom takes the weights of a snapshot of the same architecture, for a training that begins where another ended.
+// With optimizer it takes the optimizer's state too, and Options.Warm should count the steps that this has seen, or Adam's
+// bias correction takes it for that of a first step. Guard, step and schedule begin anew.
+func (t *Trainer) StartFrom(snapshot checkpoint.Snapshot, optimizer bool) error {
+	count := len(t.model.Weights())
+	if optimizer {
+		count = len(t.resident) - 2 // all but guard and step
+	}
+	started, err := t.load(snapshot, count)
+	if err != nil {
+		return fmt.Errorf("start from step %d: %w", snapshot.Step, err)
+	}
+	copy(t.resident, started)
+	return nil
+}
+
+// load puts the first count of the resident tensors of a snapshot on the device.
+func (t *Trainer) load(snapshot checkpoint.Snapshot, count int) ([]*tensors.Tensor, error) {
+	loaded := make([]*tensors.Tensor, count)
 	saved := map[string]checkpoint.Tensor{}
 	for _, tensor := range append(append([]checkpoint.Tensor{}, snapshot.Model...), snapshot.Optimizer...) {
 		saved[tensor.Name] = tensor
 	}
-	for i, name := range t.names() {
+	for i, name := range t.names()[:count] {
 		tensor, ok := saved[name]
 		if !ok {
-			return fmt.Errorf("restore step %d: the checkpoint has no %q; it is of another architecture: use the configuration it was trained with", snapshot.Step, name)
+			return nil, fmt.Errorf("the checkpoint has no %q; it is of another architecture: use the configuration it was trained with", name)
 		}
 		shape := t.resident[i].Shape()
 		if fmt.Sprint(tensor.Shape) != fmt.Sprint(shape.Dimensions) {
-			return fmt.Errorf("restore step %d: %q has shape %v in the checkpoint and %v in the model; use the configuration it was trained with", snapshot.Step, name, tensor.Shape, shape.Dimensions)
+			return nil, fmt.Errorf("%q has shape %v in the checkpoint and %v in the model; use the configuration it was trained with", name, tensor.Shape, shape.Dimensions)
 		}
 		fresh, err := tensors.FromRaw(t.device.Backend, 0, shape, tensor.Data)
 		if err != nil {
-			return fmt.Errorf("restore step %d: %q: %w", snapshot.Step, name, err)
+			return nil, fmt.Errorf("%q: %w", name, err)
 		}
-		restored[i] = fresh
+		loaded[i] = fresh
 	}
-	t.resident, t.at = restored, snapshot.Step
-	return nil
+	return loaded, nil
 }
 
 // Close frees the compiled programs.

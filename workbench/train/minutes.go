@@ -1,0 +1,60 @@
+package train
+
+import (
+	"fmt"
+
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+const (
+	// timedSteps is how many steps a training of Minutes can have: the length of its table of rates.
+	timedSteps = 1 << 18
+	// minTimed is the steps before the first estimate, of which the first does not count: it is slower.
+	minTimed = 4
+)
+
+// clock is how a training of Minutes finds its number of steps.
+type clock struct {
+	steps int     // of this process
+	from  float64 // the training's seconds after the first of them
+	tenth int     // of the time, in which the last estimate was made; from 1
+}
+
+// retime estimates the number of steps anew: after minTimed steps, and in each further tenth of the time but the last.
+func (l *Loop) retime() error {
+	budget, c := 60*l.Trainer.options.Minutes, &l.clock
+	if budget == 0 {
+		return nil
+	}
+	if c.steps++; c.steps == 1 {
+		c.from = l.state.Seconds
+	}
+	tenth := 1 + int(10*l.state.Seconds/budget)
+	if c.steps < minTimed || tenth == c.tenth || (c.tenth > 0 && tenth > 9) {
+		return nil
+	}
+	c.tenth = tenth
+	one := (l.state.Seconds - c.from) / float64(c.steps-1)
+	return l.Trainer.setSteps(l.Trainer.At() + max(0, int((budget-l.state.Seconds)/one)))
+}
+
+// timeLeft refuses to go on with a training whose minutes are over.
+func (l *Loop) timeLeft() error {
+	if minutes := l.Trainer.options.Minutes; minutes > 0 && l.state.Seconds >= 60*minutes {
+		return fmt.Errorf("train: the %g minutes of this run are over, after %d steps; raise minutes to train on", minutes, l.Trainer.At())
+	}
+	return nil
+}
+
+// setSteps makes the training end after so many steps and draws its schedule anew. The compiled step reads rates from a
+// table of the old length, so the new one is filled up.
+func (t *Trainer) setSteps(steps int) error {
+	length := t.step.o.Steps
+	t.options.Steps = max(1, min(steps, length))
+	t.options.Warmup = min(t.options.Warmup, max(1, t.options.Steps/10))
+	table := make([]float32, length*rateColumns)
+	copy(table, t.options.rateTable())
+	old := t.step.rates
+	t.step.rates = tensors.FromFlatDataAndDimensions(table, length, rateColumns)
+	return old.FinalizeAll()
+}

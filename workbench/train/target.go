@@ -1,0 +1,38 @@
+package train
+
+import (
+	"fmt"
+	"slices"
+)
+
+// drawLimit is the batches without a target in a row that end a training.
+const drawLimit = 100
+
+// draw takes the next batch that has a target: without one there is no loss, only momentum.
+func (l *Loop) draw() (Batch, error) {
+	for skipped := 1; ; skipped++ {
+		batch, err := l.ahead.take()
+		if err != nil {
+			return batch, err
+		}
+		for _, note := range batch.Notes {
+			if err := l.event(l.Trainer.At(), note); err != nil {
+				return batch, err
+			}
+		}
+		if batch.hasTarget() {
+			return batch, nil
+		}
+		if skipped == drawLimit {
+			return batch, fmt.Errorf("%d batches in a row have no target; look at the data", skipped)
+		}
+		if err := l.event(l.Trainer.At(), "skipped a batch without a target"); err != nil {
+			return batch, err
+		}
+	}
+}
+
+// hasTarget says whether there is anything to learn.
+func (b Batch) hasTarget() bool {
+	return slices.ContainsFunc(b.Targets, func(target int32) bool { return target >= 0 })
+}

@@ -39,6 +39,7 @@ type Answer struct {
 	messages []Message // of the conversation; nil in a completion
 	prompt   int       // tokens before the answer
 	tokens   []int32   // all so far
+	drawn    []drawn   // for the trace
 
 	row     Row   // the one that goes on; nil if it could not be started
 	from    State // where it started
@@ -130,6 +131,7 @@ func (a *Answer) drain(emit func([]Delta) error) error {
 			a.usage.First = time.Since(a.started)
 		}
 		began, a.usage.Total = true, time.Since(a.started)
+		a.note(token)
 		switch {
 		case token.Finish == generate.FinishStop && token.ID == a.template.pythonEnd:
 			return a.call(emit)

@@ -127,11 +127,11 @@ func (r *fakeRow) Tokens() iter.Seq2[generate.Token, error] {
 			r.feed(0)
 			id := r.engine.next(r.history)
 			if slices.Contains(r.request.Stop, id) {
-				yield(generate.Token{ID: id, Finish: generate.FinishStop}, nil)
+				yield(generate.Token{ID: id, LogProb: -float32(id), Finish: generate.FinishStop}, nil)
 				return
 			}
 			r.history = append(r.history, id)
-			if !yield(generate.Token{ID: id}, nil) {
+			if !yield(generate.Token{ID: id, LogProb: -float32(id)}, nil) {
 				return
 			}
 		}
@@ -170,7 +170,7 @@ func scripted(answers ...[]int32) func(history []int32) int32 {
 				turn, at = turn+1, i+1
 			}
 		}
-		if done := len(history) - at; turn < len(answers) && done < len(answers[turn]) {
+		if done := len(history) - at; turn >= 0 && turn < len(answers) && done < len(answers[turn]) {
 			return answers[turn][done]
 		}
 		return special("assistant_end")

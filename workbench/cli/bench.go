@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tandem/workbench/lab"
+	"tandem/workbench/repl"
 )
 
 func benchCommand() *cobra.Command {
@@ -15,13 +16,13 @@ func benchCommand() *cobra.Command {
 		Short: "Measure speed and memory on this machine",
 		Args: func(_ *cobra.Command, arguments []string) error {
 			if len(arguments) > 0 {
-				return usageError{fmt.Errorf("bench: unknown command %q; there are train, decode, scan, conv and attention", arguments[0])}
+				return usageError{fmt.Errorf("bench: unknown command %q; there are train, decode, prefill, serve, memory, scan, conv and attention", arguments[0])}
 			}
 			return nil
 		},
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
-	command.AddCommand(benchTrain(), benchDecode())
+	command.AddCommand(benchTrain(), benchDecode(), benchPrefill(), benchServe(), benchMemory())
 	for _, name := range lab.KernelNames {
 		command.AddCommand(benchKernel(name))
 	}
@@ -48,10 +49,10 @@ func benchTrain() *cobra.Command {
 				return printJSON(os.Stdout, r)
 			}
 			rows := [][]string{
-				{"model", fmt.Sprintf("%s, %s parameters, vocabulary %d", r.Pattern, grouped(r.Parameters), r.Vocab)},
+				{"model", fmt.Sprintf("%s, %s parameters, vocabulary %d", r.Pattern, repl.Grouped(r.Parameters), r.Vocab)},
 				{"measured", fmt.Sprintf("%s on %d × %d tokens", r.What, r.Batch, r.Context)},
 				{"time", fmt.Sprintf("%.1f ms; compiled in %.1f s", 1000*r.Seconds, r.CompileSeconds)},
-				{"speed", fmt.Sprintf("%s tokens/s", grouped(int(r.TokensPerSecond)))},
+				{"speed", fmt.Sprintf("%s tokens/s", repl.Grouped(int(r.TokensPerSecond)))},
 				{"products", fmt.Sprintf("%.3g TFLOP/s, %.0f%% of the device's %.3g on one large product", r.TFLOPs, 100*r.PeakShare, r.PeakTFLOPs)},
 			}
 			if r.MemoryBytes > 0 {
@@ -67,7 +68,7 @@ func benchTrain() *cobra.Command {
 				}
 				rows = append(rows, []string{d.Operation, taken})
 			}
-			return printTable(os.Stdout, []string{"what", "value"}, rows)
+			return repl.WriteTable(os.Stdout, []string{"what", "value"}, rows)
 		},
 	}
 	command.Flags().BoolVar(&o.Step, "step", false, "measure whole optimizer steps, not forward and backward alone")
@@ -95,7 +96,7 @@ func benchKernel(name string) *cobra.Command {
 			if asJSON {
 				return printJSON(os.Stdout, r)
 			}
-			return printTable(os.Stdout, []string{"what", "value"}, [][]string{
+			return repl.WriteTable(os.Stdout, []string{"what", "value"}, [][]string{
 				{"forward", fmt.Sprintf("%.3f ms", r.ForwardMs)},
 				{"forward and backward", fmt.Sprintf("%.3f ms", r.BothMs)},
 				{"traffic", fmt.Sprintf("%.0f GB/s of the %.0f MB that must move", r.GBPerSecond, float64(r.Bytes)/1e6)},

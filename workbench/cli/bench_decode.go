@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"tandem/workbench/lab"
+	"tandem/workbench/repl"
 )
 
 func benchDecode() *cobra.Command {
@@ -14,33 +17,58 @@ func benchDecode() *cobra.Command {
 	var asJSON bool
 	command := &cobra.Command{
 		Use:   "decode [CONFIG]",
-		Short: "Measure prefill and decoding of a model with random weights",
+		Short: "Measure the decoding of a model with random weights by the number of rows",
 		Args:  atMost(1, "one CONFIG"),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			loaded, err := loadConfig(command, arguments)
 			if err != nil {
 				return err
 			}
-			b, err := lab.BenchDecode(command.Context(), loaded, o, func(line string) { fmt.Fprintln(os.Stderr, line) })
-			if err != nil {
+			var results []lab.DecodeBench
+			err = lab.BenchDecode(command.Context(), loaded, o, sayOnStderr, func(b lab.DecodeBench) error {
+				results = append(results, b)
+				if asJSON {
+					return printLine(b)
+				}
+				return nil
+			})
+			if asJSON || len(results) == 0 {
 				return err
 			}
-			if asJSON {
-				return printJSON(os.Stdout, b)
-			}
-			return printTable(os.Stdout, []string{"what", "value"}, [][]string{
-				{"model", fmt.Sprintf("%s, %d rows after %d tokens each", b.Pattern, b.Rows, b.Prompt)},
-				{"prefill", fmt.Sprintf("%s tokens/s; first tokens after %.1f ms", grouped(int(b.PrefillTokensPerSecond)), 1000*b.FirstSeconds)},
-				{"decoding", fmt.Sprintf("%s tokens/s; a token a row every %.2f ms", grouped(int(b.TokensPerSecond)), b.MillisecondsPerToken)},
-				{"state", fmt.Sprintf("%s bytes a row", grouped(int(b.StateBytes)))},
-				{"traffic", fmt.Sprintf("%.1f GB/s of weights and states", b.GBPerSecond)},
-			})
+			return errors.Join(printDecode(results), err)
 		},
 	}
-	command.Flags().IntVar(&o.Rows, "rows", 1, "rows decoded together")
-	command.Flags().IntVar(&o.Prompt, "prompt", 16, "tokens of each row's prompt")
-	command.Flags().IntVar(&o.Tokens, "tokens", 64, "tokens to draw for each row")
-	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	flags := command.Flags()
+	flags.IntSliceVar(&o.Rows, "rows", []int{1}, "rows decoded together; several, such as 1,8,64, are measured one after the other")
+	flags.IntVar(&o.Prompt, "prompt", 16, "tokens of each row's prompt")
+	flags.IntVar(&o.Tokens, "tokens", 64, "tokens to draw for each row")
+	flags.IntVar(&o.Trip, "trip", 0, "tokens a row gets per visit of the host; 0 is what chat and serve use")
+	flags.Float64Var(&o.PeakGBPerSecond, "bandwidth", 0, "the device's memory bandwidth in GB/s; 0 measures a large copy")
+	flags.BoolVar(&asJSON, "json", false, "print a line of JSON for each number of rows")
 	addConfigFlags(command)
 	return command
 }
+
+func printDecode(results []lab.DecodeBench) error {
+	b := results[0]
+	fmt.Printf("%s, %d tokens a row after %d, %d a trip; %s bytes of state a row, %s of weights; a large copy runs at %.4g GB/s\n\n",
+		b.Pattern, b.Tokens, b.Prompt, b.Trip, repl.Grouped(int(b.StateBytes)), repl.Grouped(int(b.WeightBytes)), b.PeakGBPerSecond)
+	var rows [][]string
+	for _, b := range results {
+		rows = append(rows, []string{
+			fmt.Sprint(b.Rows), fmt.Sprintf("%.1f", 1000*b.FirstSeconds), repl.Grouped(int(b.TokensPerSecond)),
+			fmt.Sprintf("%.2f", b.MillisecondsPerToken), fmt.Sprintf("%.1f", b.GBPerSecond), fmt.Sprintf("%.0f%%", 100*b.PeakShare),
+		})
+	}
+	return repl.WriteTable(os.Stdout, []string{"rows", "ms to the first tokens", "tokens/s", "ms a token", "GB/s", "of the copy"}, rows)
+}
+
+// printLine writes a value as one line of JSON.
+func printLine(value any) error {
+	encoder := json.NewEncoder(os.Stdout)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(value)
+}
+
+// sayOnStderr tells of progress.
+func sayOnStderr(line string) { fmt.Fprintln(os.Stderr, line) }

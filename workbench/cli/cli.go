@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"tandem/workbench/config"
 	"tandem/workbench/lab"
+	"tandem/workbench/repl"
 )
 
 // Exit codes.
@@ -44,10 +44,10 @@ func Main(arguments []string) int {
 	case err == nil:
 		return exitDone
 	case errors.Is(err, lab.ErrInterrupted), errors.Is(err, context.Canceled):
-		fmt.Fprintln(os.Stderr, "workbench: "+oneLine(err))
+		fmt.Fprintln(os.Stderr, "workbench: "+repl.OneLine(err))
 		return exitInterrupted
 	}
-	fmt.Fprintln(os.Stderr, "workbench: "+oneLine(err))
+	fmt.Fprintln(os.Stderr, "workbench: "+repl.OneLine(err))
 	if debug, _ := root.PersistentFlags().GetBool("debug"); debug {
 		fmt.Fprintf(os.Stderr, "%+v\n%s\n", err, lab.Stack(err))
 	}
@@ -55,12 +55,6 @@ func Main(arguments []string) int {
 		return exitUsage
 	}
 	return exitFailed
-}
-
-// oneLine keeps an error to one line: what follows a line break is a stack or a drawing.
-func oneLine(err error) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
-	return line
 }
 
 func newRoot() *cobra.Command {
@@ -82,7 +76,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; %s --help lists the flags", err, command.CommandPath())}
 	})
-	root.AddCommand(trainCommand(), sampleCommand(), chatCommand(), serveCommand(), paramsCommand(), configCommand(), runsCommand(), tokenizerCommand(), benchCommand(), doctorCommand())
+	root.AddCommand(speedrunCommand(), trainCommand(), sftCommand(), rlCommand(), evalCommand(), sampleCommand(), chatCommand(), replCommand(), serveCommand(), paramsCommand(), memoryCommand(), configCommand(), runsCommand(), sessionCommand(), tokenizerCommand(), dataCommand(), notebookCommand(), benchCommand(), doctorCommand())
 	return root
 }
 

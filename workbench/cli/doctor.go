@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tandem/workbench/lab"
+	"tandem/workbench/repl"
 )
 
 func doctorCommand() *cobra.Command {
@@ -28,7 +29,7 @@ func doctorCommand() *cobra.Command {
 				if err := printJSON(os.Stdout, health); err != nil {
 					return err
 				}
-			} else if err := printTable(os.Stdout, []string{"what", "found"}, healthRows(health)); err != nil {
+			} else if err := repl.WriteTable(os.Stdout, []string{"what", "found"}, healthRows(health)); err != nil {
 				return err
 			}
 			if !health.OK() {
@@ -71,6 +72,11 @@ func healthRows(h lab.Health) [][]string {
 		return append(rows, []string{"chosen", "none: " + h.Problem})
 	}
 	rows = append(rows, []string{"chosen", h.Chosen})
+	notebooks := "yes: " + h.Jupyter.Kernel
+	if !h.Jupyter.OK() {
+		notebooks = "no: " + h.Jupyter.Problems[0]
+	}
+	rows = append(rows, []string{"notebooks", notebooks})
 	for _, check := range h.Kernels {
 		verdict := fmt.Sprintf("ok: differs from its definition by %.1e of at most %.0e", check.Error, check.Allowed)
 		switch {

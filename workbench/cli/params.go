@@ -1,16 +1,17 @@
 package cli
 
 import (
-	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"tandem/workbench/lab"
+	"tandem/workbench/repl"
 )
 
 func paramsCommand() *cobra.Command {
 	var asJSON bool
+	var picture string
 	command := &cobra.Command{
 		Use:   "params [CONFIG]",
 		Short: "Count a model's parameters by block",
@@ -24,20 +25,22 @@ func paramsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if picture != "" {
+				if err := lab.CheckPicture(picture); err != nil {
+					return usageError{err}
+				}
+				if err := lab.DrawModel(loaded, picture); err != nil {
+					return err
+				}
+			}
 			if asJSON {
 				return printJSON(os.Stdout, account)
 			}
-			var rows [][]string
-			for _, row := range account.Rows {
-				rows = append(rows, []string{row.Name, row.Kind, grouped(row.Parameters), fmt.Sprintf("%.1f%%", 100*row.Share)})
-			}
-			rows = append(rows,
-				[]string{"total", account.Pattern, grouped(account.Parameters), "100.0%"},
-				[]string{"of which matrices", "", grouped(account.Matrices), fmt.Sprintf("%.1f%%", 100*float64(account.Matrices)/float64(account.Parameters))})
-			return printTable(os.Stdout, []string{"part", "kind", "parameters", "share"}, rows)
+			return repl.WriteParams(os.Stdout, account)
 		},
 	}
 	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	command.Flags().StringVar(&picture, "plot", "", "draw the stack of blocks to this .svg or .png file")
 	addConfigFlags(command)
 	return command
 }
@@ -56,11 +59,7 @@ func configCommand() *cobra.Command {
 			if asJSON {
 				return printJSON(os.Stdout, loaded.Derived())
 			}
-			var rows [][]string
-			for _, derived := range loaded.Derived() {
-				rows = append(rows, []string{derived.Key, fmt.Sprint(derived.Value), derived.Formula})
-			}
-			return printTable(os.Stdout, []string{"key", "value", "from"}, rows)
+			return repl.WriteConfig(os.Stdout, loaded)
 		},
 	}
 	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")

@@ -4,13 +4,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
-	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
 	"tandem/workbench/lab"
+	"tandem/workbench/repl"
 )
 
 // progress shows a training: a bar on a terminal, plain lines elsewhere.
@@ -18,6 +17,7 @@ type progress struct {
 	out      io.Writer
 	terminal bool
 	bar      *progressbar.ProgressBar
+	file     string // that is being downloaded
 }
 
 func newProgress(file *os.File) *progress {
@@ -40,23 +40,21 @@ func (p *progress) report(e lab.Event) {
 	switch e.Kind {
 	case lab.EventStep:
 		p.step(e)
-	case lab.EventEval:
-		p.say(fmt.Sprintf("step %d: validation %.4f bits per byte", e.Step, e.BPB))
 	case lab.EventSample:
 		if e.Step < e.Steps { // the last one is the result
-			p.say(fmt.Sprintf("step %d: %s", e.Step, strings.ReplaceAll(e.Text, "\n", "\n    ")))
+			p.say(repl.EventText(e))
 		}
 	case lab.EventSave:
 		if !p.terminal {
-			p.say("saved " + e.Text)
+			p.say(repl.EventText(e))
 		}
 	default:
-		p.say(e.Text)
+		p.say(repl.EventText(e))
 	}
 }
 
 func (p *progress) step(e lab.Event) {
-	line := fmt.Sprintf("loss %.4f  %.0f tokens/s  %s left", e.Metrics.Loss, e.TokensPerSecond, e.Remaining.Round(time.Second))
+	line := repl.StepText(e)
 	if !p.terminal {
 		fmt.Fprintf(p.out, "step %d/%d  %s\n", e.Step, e.Steps, line)
 		return

@@ -1,46 +1,73 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
-	"math"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"tandem/workbench/lab"
+	"tandem/workbench/repl"
 )
 
 func runsCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, compare bool
+	var picture string
 	command := &cobra.Command{
-		Use:   "runs",
-		Short: "List the runs, newest first",
-		Args:  atMost(0, "no argument"),
-		RunE: func(*cobra.Command, []string) error {
-			runs, err := lab.Runs()
-			if err != nil {
-				return err
+		Use:   "runs [--compare RUN|PATTERN…]",
+		Short: "List the runs, newest first, or compare some",
+		Long: `List the runs, newest first. With --compare, put runs side by side: each by its name, by its path, or by a pattern, which
+stands for the newest run that has it; without any, the newest. --plot draws their losses against steps, tokens and seconds.`,
+		Args: func(command *cobra.Command, arguments []string) error {
+			if compare {
+				return nil
+			}
+			return atMost(0, "no argument without --compare")(command, arguments)
+		},
+		RunE: func(_ *cobra.Command, arguments []string) error {
+			switch {
+			case picture != "" && !compare:
+				return usageError{errors.New("runs: --plot draws a comparison; add --compare")}
+			case compare:
+				return compareRuns(arguments, picture, asJSON)
 			}
 			if asJSON {
+				runs, err := lab.Runs()
+				if err != nil {
+					return err
+				}
 				return printJSON(os.Stdout, runs)
 			}
-			var rows [][]string
-			for _, run := range runs {
-				s := run.Summary
-				rows = append(rows, []string{run.Name, fmt.Sprint(s.Steps), number(s.LastLoss, "%.4f"), number(s.BestValidation, "%.4f"),
-					number(s.TokensPerSecond, "%.0f"), run.Problem})
-			}
-			return printTable(os.Stdout, []string{"run", "steps", "loss", "bits per byte", "tokens/s", ""}, rows)
+			return repl.WriteRuns(os.Stdout)
 		},
 	}
 	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	command.Flags().BoolVar(&compare, "compare", false, "compare the runs named, or the newest")
+	command.Flags().StringVar(&picture, "plot", "", "draw the comparison to this .svg or .png file")
 	return command
 }
 
-// number formats a value that may be absent.
-func number(value float64, format string) string {
-	if math.IsNaN(value) {
-		return "-"
+// compareRuns prints a comparison, and draws it where a file is named.
+func compareRuns(references []string, picture string, asJSON bool) error {
+	if picture != "" {
+		if err := lab.CheckPicture(picture); err != nil {
+			return usageError{err}
+		}
 	}
-	return fmt.Sprintf(format, value)
+	comparison, err := lab.CompareRuns(references)
+	if err != nil {
+		return err
+	}
+	if picture != "" {
+		if err := comparison.Save(picture); err != nil {
+			return err
+		}
+		fmt.Fprintln(os.Stderr, "drew "+picture)
+	}
+	if asJSON {
+		return printJSON(os.Stdout, comparison.Entries)
+	}
+	table := comparison.Table()
+	return repl.WriteTable(os.Stdout, table.Heading, table.Rows)
 }

@@ -12,7 +12,7 @@ import (
 func sampleCommand() *cobra.Command {
 	var o lab.SampleOptions
 	var backend string
-	var asJSON bool
+	var asJSON, inSession bool
 	command := &cobra.Command{
 		Use:   "sample [RUN]",
 		Short: "Continue a prompt with a run's newest checkpoint",
@@ -34,7 +34,12 @@ func sampleCommand() *cobra.Command {
 				fmt.Print(o.Prompt)
 			}
 			say := func(line string) { fmt.Fprintln(os.Stderr, line) }
-			text, err := lab.Sample(command.Context(), run, backend, o, say, emit)
+			text := ""
+			if inSession {
+				text, err = sampleInSession(command.Context(), run, backend, o, emit)
+			} else {
+				text, err = lab.Sample(command.Context(), run, backend, o, say, emit)
+			}
 			if err != nil {
 				return err
 			}
@@ -53,6 +58,7 @@ func sampleCommand() *cobra.Command {
 	flags.Float64Var(&o.TopP, "top_p", 0, "choose among the likeliest tokens that reach this probability; 0 is all")
 	flags.Uint64Var(&o.Seed, "seed", 0, "seed of the draws")
 	flags.StringVar(&backend, "backend", "auto", "auto, go, cpu, cuda, or a GoMLX configuration")
+	flags.BoolVar(&inSession, "session", false, sessionUsage)
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	return command
 }

@@ -15,6 +15,7 @@ import (
 // serveFlags say what is served to whom.
 type serveFlags struct {
 	addr, token, backend string
+	inSession            bool
 	options              lab.ServeOptions
 }
 
@@ -46,6 +47,7 @@ An address that other machines can reach needs a token. Ctrl-C lets running answ
 	flags.StringVar(&f.token, "token", "", "what clients must send as a bearer token; $"+tokenVariable+" without it")
 	flags.StringVar(&f.backend, "backend", "auto", "auto, go, cpu, cuda, or a GoMLX configuration")
 	flags.IntVar(&f.options.Rows, "rows", 0, "requests decoded together at most; 0 is 32 on CUDA and 8 elsewhere")
+	flags.BoolVar(&f.inSession, "session", false, sessionUsage)
 	flags.IntVar(&f.options.Queue, "queue", 256, "requests that may wait; one more is told to try again")
 	return command
 }
@@ -58,6 +60,9 @@ func runServe(ctx context.Context, name string, f serveFlags) error {
 	if f.options.Rows < 0 || f.options.Queue < 0 {
 		return usageError{fmt.Errorf("serve: --rows %d, --queue %d: neither may be negative", f.options.Rows, f.options.Queue)}
 	}
+	if f.inSession && f.options.Rows > 0 {
+		return usageError{fmt.Errorf("serve: --rows %d: the session decides that; leave it out with --session", f.options.Rows)}
+	}
 	run, err := lab.OpenRun(name)
 	if err != nil {
 		return err
@@ -69,7 +74,7 @@ func runServe(ctx context.Context, name string, f serveFlags) error {
 	}
 	defer listener.Close()
 	say := func(line string) { fmt.Fprintln(os.Stderr, line) }
-	service, err := lab.OpenService(run, f.backend, f.options, say)
+	service, err := openService(ctx, run, f, say)
 	if err != nil {
 		return err
 	}
@@ -78,7 +83,7 @@ func runServe(ctx context.Context, name string, f serveFlags) error {
 	if err != nil {
 		return err
 	}
-	say(service.Device.Summary())
+	say(service.Summary())
 	if !service.Tuned() {
 		say(fmt.Sprintf("%s was trained on text, not on conversations: it goes on from what is written rather than answer", run.Name))
 	}
@@ -94,13 +99,17 @@ func runServe(ctx context.Context, name string, f serveFlags) error {
 func webOptions(s *lab.Service, token string, say func(string)) web.Options {
 	info := web.Info{
 		Name: s.Run.Name, Created: s.Run.Info.Created, Pattern: string(s.Run.Info.Config.Model.Pattern), Parameters: s.Run.Info.Parameters,
-		Context: s.Context, StateFixedBytes: s.StateFixedBytes, StateTokenBytes: s.StateTokenBytes, Device: s.Device.Kind,
+		Context: s.Context, StateFixedBytes: s.StateFixedBytes, StateTokenBytes: s.StateTokenBytes, Device: s.Where(),
 	}
 	for _, kind := range s.Kinds {
 		info.Kinds = append(info.Kinds, web.Kind{Letter: string(kind.Letter), Name: kind.Name})
 	}
-	return web.Options{
-		Model: s.Model, Info: info, Token: token, StateBytes: s.Engine.StateBytes, Log: say,
+	options := web.Options{
+		Model: s.Model, Info: info, Token: token, Log: say,
 		Limits: web.Limits{Requests: s.Requests, CacheBytes: s.CacheBytes},
 	}
+	if s.Engine != nil { // a session's is not here
+		options.StateBytes = s.Engine.StateBytes
+	}
+	return options
 }

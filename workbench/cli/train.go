@@ -11,7 +11,7 @@ import (
 )
 
 func trainCommand() *cobra.Command {
-	var resume, asJSON bool
+	var resume, detach, asJSON bool
 	command := &cobra.Command{
 		Use:   "train [CONFIG]",
 		Short: "Train a model",
@@ -32,7 +32,10 @@ checkpoint, with its own configuration and the flags given now.`,
 			if err != nil {
 				return err
 			}
-			result, err := lab.Train(command.Context(), loaded, options)
+			if detach {
+				return trainInSession(command.Context(), loaded, options, asJSON)
+			}
+			result, err := lab.TrainConfig(command.Context(), loaded, options)
 			view.close()
 			if err != nil {
 				return err
@@ -40,12 +43,13 @@ checkpoint, with its own configuration and the flags given now.`,
 			if asJSON {
 				return printJSON(os.Stdout, result)
 			}
-			fmt.Printf("%s: %d steps, %d parameters, %.2fM tokens in %.0f s; validation %.3f bits per byte (a unigram model: %.3f)\n\n%s\n",
-				result.Name, result.Steps, result.Parameters, float64(result.Tokens)/1e6, result.Seconds, result.BPB, result.UnigramBPB, result.Sample)
+			fmt.Printf("%s: %d steps, %d parameters, %.2fM tokens in %.0f s (%.1f%% of it waiting for data); validation %.3f bits per byte (a unigram model: %.3f)\n\n%s\n",
+				result.Name, result.Steps, result.Parameters, float64(result.Tokens)/1e6, result.Seconds, 100*result.DataWait, result.BPB, result.UnigramBPB, result.Sample)
 			return nil
 		},
 	}
 	command.Flags().BoolVar(&resume, "resume", false, "continue a run from its last checkpoint")
+	command.Flags().BoolVar(&detach, "detach", false, "train in the session, and return at once; see workbench session")
 	command.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	addConfigFlags(command)
 	return command

@@ -22,12 +22,14 @@ var about = map[string]string{
 	"data":               "corpus: godoc, godoc:PACKAGE, a text or .jsonl file, a folder or a glob",
 	"backend":            "auto, go, cpu, cuda or a GoMLX configuration",
 	"steps":              "optimizer steps",
+	"minutes":            "time of the steps, in place of their number",
 	"batch":              "rows of one forward and backward pass",
 	"accumulate":         "passes whose gradients make one step",
 	"matrix_lr":          "Muon's learning rate, for matrices inside blocks",
 	"embedding_lr":       "AdamW's learning rate for the embedding",
 	"head_lr":            "AdamW's learning rate for the head",
 	"scalar_lr":          "AdamW's learning rate for all that is no matrix",
+	"lr_scale":           "factor of all four learning rates",
 	"weight_decay":       "Muon's weight decay at the start; falls to zero",
 	"warmup":             "steps over which learning rates rise",
 	"warmdown":           "share of the steps, at the end, over which learning rates fall",
@@ -49,6 +51,7 @@ var about = map[string]string{
 
 // formulas holds those that are more than "DEFAULT unless given".
 var formulas = map[string]string{
+	"minutes":       "%v unless given: as many steps as there are",
 	"run":           "the first free NAME-001, NAME-002, … unless given",
 	"warmup":        "steps / 10, at least 1 and at most 40, unless given",
 	"embedding_lr":  "%v unless given; scales with 1/√width",
@@ -130,7 +133,9 @@ func totals(model models.Config, options train.Options) []models.Derived {
 	perStep := options.Batch * options.Accumulate * model.Context
 	derived := []models.Derived{
 		{Key: "tokens_per_step", Value: perStep, Formula: "batch · accumulate · context"},
-		{Key: "tokens", Value: options.Steps * perStep, Formula: "steps · tokens_per_step"},
+	}
+	if options.Minutes == 0 {
+		derived = append(derived, models.Derived{Key: "tokens", Value: options.Steps * perStep, Formula: "steps · tokens_per_step"})
 	}
 	if built, err := models.New(model); err == nil {
 		derived = append(derived, models.Derived{Key: "parameters", Value: built.Parameters(), Formula: "sum of the sizes of all weights"})

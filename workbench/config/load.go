@@ -187,7 +187,7 @@ func open(name string) (file, error) {
 			err = reason.Err
 		}
 		return file{}, fmt.Errorf("read configuration %q: %w; %sgive a YAML file or one of %s", name, err,
-			didYouMean(name, Names()), strings.Join(Names(), ", "))
+			DidYouMean(name, Names()), strings.Join(Names(), ", "))
 	}
 	opened, err := os.Open(name)
 	if err != nil {

@@ -32,12 +32,12 @@ func checkKey(key string) error {
 			valid = append(valid, kind.Name+".KEY")
 		}
 	}
-	return fmt.Errorf("unknown key %q; %sthere are %s", key, didYouMean(key, Keys()), strings.Join(valid, ", "))
+	return fmt.Errorf("unknown key %q; %sthere are %s", key, DidYouMean(key, Keys()), strings.Join(valid, ", "))
 }
 
-// didYouMean names the candidate nearest to what was written, if one is near: "did you mean "steps"? ". Candidates that
+// DidYouMean names the candidate nearest to what was written, if one is near: "did you mean "steps"? ". Candidates that
 // are options of a block kind may be meant without the kind.
-func didYouMean(written string, candidates []string) string {
+func DidYouMean(written string, candidates []string) string {
 	written = strings.ToLower(strings.ReplaceAll(written, "-", "_"))
 	if len(written) > 64 {
 		return ""

@@ -1,4 +1,4 @@
-package cli
+package repl
 
 import (
 	"context"
@@ -64,18 +64,50 @@ type syncWriter struct {
 
 func (w *syncWriter) Write(p []byte) (int, error) { w.text <- string(p); return len(p), nil }
 
+// answering is a Taker that answers as a test wants.
+type answering struct {
+	lines   chan string
+	respond func(context.Context, string) error
+}
+
+func (a *answering) Line(ctx context.Context, line string) error {
+	a.lines <- line
+	return a.respond(ctx, line)
+}
+func (a *answering) prompt() string { return "> " }
+func (a *answering) end() bool      { return true }
+func (a *answering) show(*console)  {}
+func (a *answering) complete(string) []string {
+	return []string{"train", "tokenizer", "plot", "--steps"}
+}
+
 func newScreen(t testing.TB, past *history, respond func(context.Context, *console, string) error) *screen {
+	lines := make(chan string, 100)
+	return onScreen(t, past, func(c *console) Taker {
+		return &answering{lines, func(ctx context.Context, line string) error { return respond(ctx, c, line) }}
+	}, lines)
+}
+
+// onScreen shows a taker on a terminal that the test types on.
+func onScreen(t testing.TB, past *history, taker func(*console) Taker, lines chan string) *screen {
 	in, keys := io.Pipe()
-	s := &screen{t: t, keys: keys, lines: make(chan string, 100), ended: make(chan error, 1), out: &syncWriter{text: make(chan string, 1000)}}
+	s := &screen{t: t, keys: keys, lines: lines, ended: make(chan error, 1), out: &syncWriter{text: make(chan string, 1000)}}
 	c := newConsole(context.Background(), in, s.out, past)
-	go func() {
-		s.ended <- c.converse(context.Background(), func(ctx context.Context, line string) error {
-			s.lines <- line
-			return respond(ctx, c, line)
-		})
-	}()
+	go func() { s.ended <- c.loop(context.Background(), taker(c)) }()
 	t.Cleanup(func() { keys.Close() })
 	return s
+}
+
+// line is the next line that reached the taker.
+func (s *screen) line() string {
+	s.t.Helper()
+	select {
+	case line := <-s.lines:
+		return line
+	case <-time.After(5 * time.Second):
+		s.t.Fatal("no line came")
+		return ""
+	}
 }
 
 func (s *screen) types(text string) {
@@ -116,7 +148,7 @@ func echo(_ context.Context, c *console, line string) error {
 func TestAPastedMessageOfManyLinesIsOne(t *testing.T) {
 	s := newScreen(t, &history{}, echo)
 	s.types("see: " + pasteStart + "one\rtwo\r" + pasteEnd + "three\r")
-	require.Equal(t, "see: one\ntwo\nthree", <-s.lines)
+	require.Equal(t, "see: one\ntwo\nthree", s.line())
 	s.shows("<see: one\r\ntwo\r\nthree>")
 	s.types("\x04")
 	s.ends()
@@ -181,9 +213,9 @@ func TestLinesTypedBeforeComeBack(t *testing.T) {
 	require.Equal(t, []string{"one", "two\nlines"}, again.entries, "without empty lines and repetitions")
 	s = newScreen(t, again, echo)
 	s.types("\x1b[A\r")
-	require.Equal(t, "two\nlines", <-s.lines)
+	require.Equal(t, "two\nlines", s.line())
 	s.types("\x1b[A\x1b[A\r")
-	require.Equal(t, "one", <-s.lines)
+	require.Equal(t, "one", s.line())
 }
 
 func TestAHistoryOfAnyKindIsRead(t *testing.T) {
@@ -204,4 +236,22 @@ func TestAHistoryOfAnyKindIsRead(t *testing.T) {
 	h.file = filepath.Join(file, "below a file")
 	h.Add("kept for now")
 	require.Equal(t, "kept for now", h.At(0))
+}
+
+func TestTabCompletesTheWordBeforeTheCursor(t *testing.T) {
+	s := newScreen(t, &history{}, echo)
+	for typed, want := range map[string]string{
+		"p\t":               "plot ",
+		"tr\tx":             "train x",
+		"train --s\t9":      "train --steps 9",
+		"x y\t":             "x y",
+		"p now\x01\x1b[C\t": "plot  now",
+	} {
+		s.types(typed + "\r")
+		require.Equal(t, want, s.line())
+	}
+	s.types("t\t")
+	s.shows("train  tokenizer")
+	s.types("r\t\r")
+	require.Equal(t, "train ", s.line())
 }

@@ -1,4 +1,4 @@
-package cli
+package repl
 
 import (
 	"encoding/json"
@@ -33,7 +33,7 @@ func openHistory(file string) *history {
 		}
 	}
 	if len(lines) > 2*maxHistory {
-		_ = h.rewrite() // it is only long; the next chat tries again
+		_ = h.rewrite() // it is only long; the next program tries again
 	}
 	return h
 }
@@ -48,7 +48,7 @@ func (h *history) remember(entry string) bool {
 	return true
 }
 
-// Add is called by the line editor. A history that cannot be written still serves this chat.
+// Add is called by the line editor. A history that cannot be written still serves this program.
 func (h *history) Add(line string) {
 	entry := unshow(line)
 	if !h.remember(entry) || h.file == "" {

@@ -1,4 +1,4 @@
-package cli
+package repl
 
 import (
 	"bytes"
@@ -72,6 +72,13 @@ func (k *keys) wasInterrupted() bool {
 	was := k.interrupted
 	k.interrupted = false
 	return was
+}
+
+// ended says whether there are no more keys: the terminal is gone.
+func (k *keys) ended() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.err != nil && len(k.ready) == 0
 }
 
 // Read gives the editor its keys.

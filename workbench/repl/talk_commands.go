@@ -1,8 +1,7 @@
-package cli
+package repl
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,13 +12,10 @@ import (
 	"tandem/workbench/lab"
 )
 
-// errQuit is what /quit gives.
-var errQuit = errors.New("quit")
-
 // slashCommand is a command within a chat. argument is "" if none was given.
 type slashCommand struct {
 	name, usage, help string
-	run               func(t *talk, argument string) error
+	run               func(t *Talk, argument string) error
 }
 
 // slashCommands are in the order of /help.
@@ -27,20 +23,21 @@ var slashCommands []slashCommand
 
 func init() { // it refers to itself in /help
 	slashCommands = []slashCommand{
-		{"help", "", "list the commands", (*talk).help},
-		{"clear", "", "begin a new conversation; the system message stays", (*talk).clear},
-		{"save", "FILE", "write the conversation as JSON", (*talk).save},
-		{"load", "FILE", "go on from a conversation that was saved", (*talk).load},
-		{"system", "[TEXT|none]", "show or set the system message", (*talk).system},
-		{"temperature", "[NUMBER]", "show or set it; 0 takes the likeliest token each time", (*talk).temperature},
-		{"top_k", "[COUNT]", "show or set among how many tokens to choose; 0 is all", (*talk).topK},
-		{"stats", "", "tokens/s, tokens and bytes of state", (*talk).stats},
-		{"quit", "", "leave; so does Ctrl-D", func(*talk, string) error { return errQuit }},
+		{"help", "", "list the commands", (*Talk).help},
+		{"clear", "", "begin a new conversation; the system message stays", (*Talk).clear},
+		{"save", "FILE", "write the conversation as JSON", (*Talk).save},
+		{"load", "FILE", "go on from a conversation that was saved", (*Talk).load},
+		{"system", "[TEXT|none]", "show or set the system message", (*Talk).system},
+		{"temperature", "[NUMBER]", "show or set it; 0 takes the likeliest token each time", (*Talk).temperature},
+		{"top_k", "[COUNT]", "show or set among how many tokens to choose; 0 is all", (*Talk).topK},
+		{"top_p", "[NUMBER]", "show or set the probability that the tokens to choose among reach; 0 is all", (*Talk).topP},
+		{"stats", "", "tokens/s, tokens and bytes of state", (*Talk).stats},
+		{"quit", "", "leave; so does Ctrl-D", func(*Talk, string) error { return errQuit }},
 	}
 }
 
 // command runs a line without its slash.
-func (t *talk) command(line string) error {
+func (t *Talk) command(line string) error {
 	name, argument, _ := strings.Cut(line, " ")
 	argument = strings.TrimSpace(argument)
 	var names []string
@@ -60,8 +57,8 @@ func (t *talk) command(line string) error {
 	return fmt.Errorf("unknown command %q; there are %s; a message may begin with //", "/"+name, strings.Join(names, " "))
 }
 
-func (t *talk) help(string) error {
-	table := tabwriter.NewWriter(t.notes, 0, 0, 2, ' ', 0)
+func (t *Talk) help(string) error {
+	table := tabwriter.NewWriter(t.Notes, 0, 0, 2, ' ', 0)
 	for _, command := range slashCommands {
 		fmt.Fprintf(table, "/%s\t%s\n", strings.TrimSpace(command.name+" "+command.usage), command.help)
 	}
@@ -75,28 +72,28 @@ func (t *talk) help(string) error {
 	return table.Flush()
 }
 
-func (t *talk) clear(string) error {
-	t.session.Clear()
-	fmt.Fprintln(t.notes, "a new conversation")
+func (t *Talk) clear(string) error {
+	t.Session.Clear()
+	fmt.Fprintln(t.Notes, "a new conversation")
 	return nil
 }
 
-func (t *talk) save(file string) error {
-	encoded, err := json.MarshalIndent(t.session.Conversation(), "", "  ")
+func (t *Talk) save(file string) error {
+	encoded, err := json.MarshalIndent(t.Session.Conversation(), "", "  ")
 	if err != nil {
 		return fmt.Errorf("/save %s: %w", file, err)
 	}
 	if err := os.WriteFile(file, append(encoded, '\n'), 0o644); err != nil {
 		return fmt.Errorf("/save: %w", err)
 	}
-	fmt.Fprintf(t.notes, "%d messages saved to %s\n", len(t.session.Conversation().Messages), file)
+	fmt.Fprintf(t.Notes, "%d messages saved to %s\n", len(t.Session.Conversation().Messages), file)
 	return nil
 }
 
 // maxSaved is the bytes of a saved conversation at most.
 const maxSaved = 64 << 20
 
-func (t *talk) load(name string) error {
+func (t *Talk) load(name string) error {
 	file, err := os.Open(name)
 	if err != nil {
 		return fmt.Errorf("/load: %w", err)
@@ -110,31 +107,31 @@ func (t *talk) load(name string) error {
 	if err := json.Unmarshal(encoded, &conversation); err != nil {
 		return fmt.Errorf("/load %s: %w", name, err)
 	}
-	if err := t.session.SetConversation(conversation); err != nil {
+	if err := t.Session.SetConversation(conversation); err != nil {
 		return fmt.Errorf("/load %s: %w", name, err)
 	}
-	fmt.Fprintf(t.notes, "%d messages loaded from %s\n", len(conversation.Messages), name)
+	fmt.Fprintf(t.Notes, "%d messages loaded from %s\n", len(conversation.Messages), name)
 	return nil
 }
 
-func (t *talk) system(text string) error {
+func (t *Talk) system(text string) error {
 	if text != "" {
 		if text == "none" {
 			text = ""
 		}
-		if err := t.session.SetSystem(text); err != nil {
+		if err := t.Session.SetSystem(text); err != nil {
 			return fmt.Errorf("/system: %w", err)
 		}
 	}
-	if text = t.session.System(); text == "" {
+	if text = t.Session.System(); text == "" {
 		text = "(none)"
 	}
-	fmt.Fprintln(t.notes, "system:", text)
+	fmt.Fprintln(t.Notes, "system:", text)
 	return nil
 }
 
-func (t *talk) temperature(text string) error {
-	changed := t.options
+func (t *Talk) temperature(text string) error {
+	changed := t.Options
 	if text != "" {
 		value, err := strconv.ParseFloat(text, 64)
 		if err != nil {
@@ -142,11 +139,11 @@ func (t *talk) temperature(text string) error {
 		}
 		changed.Sampling.Temperature = value
 	}
-	return t.set("temperature", changed, func() any { return t.options.Sampling.Temperature })
+	return t.set("temperature", changed, func() any { return t.Options.Sampling.Temperature })
 }
 
-func (t *talk) topK(text string) error {
-	changed := t.options
+func (t *Talk) topK(text string) error {
+	changed := t.Options
 	if text != "" {
 		value, err := strconv.Atoi(text)
 		if err != nil {
@@ -154,27 +151,39 @@ func (t *talk) topK(text string) error {
 		}
 		changed.Sampling.TopK = value
 	}
-	return t.set("top_k", changed, func() any { return t.options.Sampling.TopK })
+	return t.set("top_k", changed, func() any { return t.Options.Sampling.TopK })
+}
+
+func (t *Talk) topP(text string) error {
+	changed := t.Options
+	if text != "" {
+		value, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return fmt.Errorf("/top_p %q: must be a number such as 0.9; 0 is all", text)
+		}
+		changed.Sampling.TopP = value
+	}
+	return t.set("top_p", changed, func() any { return t.Options.Sampling.TopP })
 }
 
 // set takes over valid options and shows one of them.
-func (t *talk) set(name string, options lab.ChatOptions, value func() any) error {
+func (t *Talk) set(name string, options lab.ChatOptions, value func() any) error {
 	if err := options.Validate(); err != nil {
 		return fmt.Errorf("/%s: %w", name, err)
 	}
-	t.options = options
-	fmt.Fprintf(t.notes, "%s: %v\n", name, value())
+	t.Options = options
+	fmt.Fprintf(t.Notes, "%s: %v\n", name, value())
 	return nil
 }
 
-func (t *talk) stats(string) error {
-	s := t.session.Stats()
-	table := tabwriter.NewWriter(t.notes, 0, 0, 2, ' ', 0)
+func (t *Talk) stats(string) error {
+	s := t.Session.Stats()
+	table := tabwriter.NewWriter(t.Notes, 0, 0, 2, ' ', 0)
 	for _, row := range [][2]string{
 		{"speed", fmt.Sprintf("%.1f tokens/s, %d ms to the first token", s.Last.TokensPerSecond(), s.Last.First.Milliseconds())},
 		{"last answer", fmt.Sprintf("%d tokens after a prompt of %d, %d of them not fed again", s.Last.Answer, s.Last.Prompt, s.Last.Reused)},
 		{"conversation", fmt.Sprintf("%d messages, %d tokens; the context is %d", s.Messages, s.Tokens, s.Capacity)},
-		{"state", fmt.Sprintf("%s bytes a row, %s kept for the next turn", grouped(int(s.RowBytes)), grouped(int(s.StateBytes)))},
+		{"state", fmt.Sprintf("%s bytes a row, %s kept for the next turn", Grouped(int(s.RowBytes)), Grouped(int(s.StateBytes)))},
 	} {
 		fmt.Fprintf(table, "%s\t%s\n", row[0], row[1])
 	}

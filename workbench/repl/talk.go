@@ -1,4 +1,4 @@
-package cli
+package repl
 
 import (
 	"context"
@@ -10,40 +10,56 @@ import (
 	"tandem/workbench/lab"
 )
 
-// talk is a conversation as the command line shows it.
-type talk struct {
-	session *lab.ChatSession
-	options lab.ChatOptions
-	run     string
-	out     io.Writer // answers
-	notes   io.Writer // what commands say
-	asJSON  bool
-	turns   uint64 // answers so far, which vary the seed
+// Talk is a conversation as a terminal shows it. It takes messages, and commands that begin with a slash.
+type Talk struct {
+	Session *lab.ChatSession
+	Options lab.ChatOptions
+	// Run is the run's name.
+	Run string
+	// Out gets the answers, Notes what commands say.
+	Out, Notes io.Writer
+	// JSON writes each answer as one line of JSON.
+	JSON  bool
+	turns uint64 // answers so far, which vary the seed
 }
 
-// line takes a command or a message. Two slashes begin a message that begins with one.
-func (t *talk) line(ctx context.Context, line string) error {
+// Line takes a command or a message. Two slashes begin a message that begins with one.
+func (t *Talk) Line(ctx context.Context, line string) error {
 	if strings.HasPrefix(line, "//") {
-		return t.ask(ctx, line[1:])
+		return t.Ask(ctx, line[1:])
 	}
 	if strings.HasPrefix(line, "/") {
 		return t.command(strings.TrimSpace(line[1:]))
 	}
-	return t.ask(ctx, line)
+	return t.Ask(ctx, line)
 }
 
-// ask sends a message and shows the answer as it comes. Every turn draws with another seed, so that a question asked
+func (t *Talk) prompt() string        { return "> " }
+func (t *Talk) end() bool             { return true }
+func (t *Talk) show(console *console) { t.Out, t.Notes = console, console }
+
+func (t *Talk) complete(before string) (names []string) {
+	if !strings.HasPrefix(before, "/") || strings.Contains(before, " ") {
+		return nil
+	}
+	for _, command := range slashCommands {
+		names = append(names, "/"+command.name)
+	}
+	return names
+}
+
+// Ask sends a message and shows the answer as it comes. Every turn draws with another seed, so that a question asked
 // again after /clear can get another answer.
-func (t *talk) ask(ctx context.Context, message string) error {
-	options := t.options
+func (t *Talk) Ask(ctx context.Context, message string) error {
+	options := t.Options
 	options.Sampling.Seed += t.turns
 	t.turns++
-	view := answerView{out: t.out}
-	if t.asJSON {
+	view := answerView{out: t.Out}
+	if t.JSON {
 		view.out = io.Discard
 	}
 	var failed error
-	for delta, err := range t.session.Ask(ctx, message, options) {
+	for delta, err := range t.Session.Ask(ctx, message, options) {
 		if err != nil {
 			failed = err
 			break
@@ -56,7 +72,7 @@ func (t *talk) ask(ctx context.Context, message string) error {
 	if failed != nil {
 		return failed
 	}
-	if t.asJSON {
+	if t.JSON {
 		return t.printAnswer(message)
 	}
 	return nil
@@ -80,12 +96,12 @@ type usageJSON struct {
 	StateBytes      int64   `json:"state_bytes"`
 }
 
-func (t *talk) printAnswer(prompt string) error {
-	messages, stats := t.session.Conversation().Messages, t.session.Stats()
-	encoder := json.NewEncoder(t.out)
+func (t *Talk) printAnswer(prompt string) error {
+	messages, stats := t.Session.Conversation().Messages, t.Session.Stats()
+	encoder := json.NewEncoder(t.Out)
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(chatJSON{
-		Run: t.run, Prompt: prompt, Content: messages[len(messages)-1].Content, Finish: stats.Finish,
+		Run: t.Run, Prompt: prompt, Content: messages[len(messages)-1].Content, Finish: stats.Finish,
 		Usage: usageJSON{
 			PromptTokens: stats.Last.Prompt, ReusedTokens: stats.Last.Reused, AnswerTokens: stats.Last.Answer,
 			FirstSeconds: stats.Last.First.Seconds(), TokensPerSecond: stats.Last.TokensPerSecond(), StateBytes: stats.RowBytes,

@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"tandem/workbench/lab"
+	"tandem/workbench/repl"
+)
+
+func benchPrefill() *cobra.Command {
+	var o lab.PrefillOptions
+	var asJSON bool
+	command := &cobra.Command{
+		Use:   "prefill [CONFIG]",
+		Short: "Measure the time to the first token by the length of the prompt, of a model with random weights",
+		Args:  atMost(1, "one CONFIG"),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			loaded, err := loadConfig(command, arguments)
+			if err != nil {
+				return err
+			}
+			var results []lab.PrefillBench
+			err = lab.BenchPrefill(command.Context(), loaded, o, sayOnStderr, func(b lab.PrefillBench) error {
+				results = append(results, b)
+				if asJSON {
+					return printLine(b)
+				}
+				return nil
+			})
+			if asJSON || len(results) == 0 {
+				return err
+			}
+			return errors.Join(printPrefill(results), err)
+		},
+	}
+	flags := command.Flags()
+	flags.IntSliceVar(&o.Prompts, "prompt", []int{128, 512, 2048}, "tokens of the prompt; several are measured one after the other")
+	flags.IntVar(&o.Repeats, "repeats", 5, "runs to take the median of")
+	flags.BoolVar(&asJSON, "json", false, "print a line of JSON for each length")
+	addConfigFlags(command)
+	return command
+}
+
+func printPrefill(results []lab.PrefillBench) error {
+	b := results[0]
+	fmt.Printf("%s, one prompt at a time in chunks of %v; %s bytes of state\n\n", b.Pattern, b.Chunks, repl.Grouped(int(b.StateBytes)))
+	var rows [][]string
+	for _, b := range results {
+		rows = append(rows, []string{repl.Grouped(b.Prompt), fmt.Sprintf("%.1f", 1000*b.FirstSeconds), repl.Grouped(int(b.TokensPerSecond))})
+	}
+	return repl.WriteTable(os.Stdout, []string{"prompt", "ms to the first token", "tokens/s"}, rows)
+}

@@ -27,23 +27,35 @@ var mayImport = map[string][]string{
 	"workbench":            {"workbench/cli"},
 	"workbench/tokenizer":  {},
 	"workbench/runlog":     {},
-	"workbench/data":       {"workbench/tokenizer"},
+	"workbench/data":       {"workbench/tokenizer", "workbench/data/hub"},
+	"workbench/data/hub":   {},
+	"workbench/session":    {"workbench/runlog"},
 	"workbench/checkpoint": {"models"},
 	"workbench/generate":   {"models", "xla"},
 	"workbench/chat":       {"workbench/tokenizer", "workbench/generate"},
-	"workbench/web":        {"workbench/chat", "workbench/generate"},
-	"workbench/train":      {"models", "xla", "workbench/data", "workbench/checkpoint", "workbench/runlog"},
-	"workbench/config":     {"models", "blocks", "configs", "workbench/train"},
-	"workbench/lab": {"models", "blocks", "xla", "workbench/tokenizer", "workbench/runlog", "workbench/data", "workbench/checkpoint",
-		"workbench/generate", "workbench/chat", "workbench/train", "workbench/config"},
-	"workbench/cli": {"workbench/lab", "workbench/web", "workbench/config"},
-	"tests":         {"workbench/cli", "models", "workbench/train", "xla"},
-	"tests/testkit": {"xla"},
+	"workbench/eval": {"models", "xla", "workbench/data", "workbench/tokenizer", "workbench/generate", "workbench/chat",
+		"workbench/eval/sandbox"},
+	"workbench/eval/sandbox": {},
+	"workbench/eval/probe":   {"models", "xla"},
+	"workbench/web":          {"workbench/chat", "workbench/generate"},
+	"workbench/train":        {"models", "xla", "workbench/data", "workbench/checkpoint", "workbench/runlog"},
+	"workbench/config":       {"models", "blocks", "configs", "workbench/train"},
+	"workbench/plot":         {},
+	"workbench/notebook":     {"workbench/lab", "workbench/plot"}, // never linked into the workbench: see the test below
+	"workbench/lab": {"models", "blocks", "blocks/ref", "xla", "workbench/plot", "workbench/tokenizer", "workbench/runlog", "workbench/data", "workbench/checkpoint",
+		"workbench/generate", "workbench/chat", "workbench/train", "workbench/session", "workbench/config",
+		"workbench/eval", "workbench/eval/probe", "workbench/eval/sandbox"},
+	"workbench/repl":  {"workbench/lab", "workbench/chat"},
+	"workbench/cli":   {"workbench/lab", "workbench/repl", "workbench/web", "workbench/session", "workbench/config"},
+	"tests":           {"workbench/cli", "models", "workbench/train", "xla"},
+	"tests/testkit":   {"xla"},
+	"tests/notebooks": {"workbench/lab"},
 }
 
 // testsMayImport is what a package's tests may import beside that: the parts of a real model.
 var testsMayImport = map[string][]string{
-	"workbench/web": {"workbench/tokenizer", "models", "xla"},
+	"workbench/web":  {"workbench/tokenizer", "models", "xla"},
+	"workbench/repl": {"workbench/session", "workbench/runlog"},
 }
 
 // broken lists the imports of our own packages that the table does not allow.
@@ -94,6 +106,37 @@ func broken(t *testing.T, root string, allowed map[string][]string) []string {
 
 func TestPackagesImportOnlyWhatTheDesignAllows(t *testing.T) {
 	require.Empty(t, broken(t, "..", mayImport))
+}
+
+// GoNB and its protocol belong to cells, and each plot library to one package.
+func TestOneImporterEachForGoNBAndThePlotLibraries(t *testing.T) {
+	owners := map[string]string{"github.com/janpfeifer/gonb": "workbench/notebook", "gonum.org/v1/plot": "workbench/plot",
+		"github.com/guptarohit/asciigraph": "workbench/repl"}
+	seen := map[string]bool{}
+	err := filepath.WalkDir("..", func(file string, _ fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(file) != ".go" {
+			return err
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range parsed.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			for module, owner := range owners {
+				if imported == module || strings.HasPrefix(imported, module+"/") {
+					seen[module] = true
+					require.Equal(t, owner, strings.TrimPrefix(path.Dir(filepath.ToSlash(file)), "../"), file)
+				}
+			}
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	require.Len(t, seen, len(owners))
 }
 
 func TestTheLayoutTestFailsWhenARuleIsBroken(t *testing.T) {

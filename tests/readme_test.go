@@ -25,7 +25,7 @@ func readme(t *testing.T) string {
 // folders are those of the module that hold Go files, and a few that hold other things worth knowing of.
 func folders(t *testing.T) []string {
 	t.Helper()
-	found := []string{"docs", "xla/kernels"}
+	found := []string{"docs", "notebooks", "xla/kernels"}
 	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err

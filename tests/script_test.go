@@ -1,11 +1,13 @@
 package tests
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
 
 	"tandem/workbench/cli"
 )
@@ -21,13 +23,25 @@ func TestMain(m *testing.M) {
 var update = os.Getenv("UPDATE_SCRIPTS") != ""
 
 func TestScripts(t *testing.T) {
+	hub := scriptHub(t)
 	testscript.Run(t, testscript.Params{
 		Dir:           "scripts",
 		UpdateScripts: update,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("TANDEM_CACHE", filepath.Join(env.WorkDir, ".cache"))
 			env.Setenv("HOME", env.WorkDir)
-			return nil
+			env.Setenv("FREE_PORT", freePort(t))
+			return addData(t, hub, env)
 		},
 	})
+}
+
+// freePort is one that nobody listens on now.
+func freePort(t *testing.T) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	require.NoError(t, err)
+	return port
 }

@@ -1,0 +1,114 @@
+package plot
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"image/png"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// pictures is one of each kind, with the values that a training can bring.
+func pictures() map[string]Picture {
+	falling := Line{Name: "T2 & <M>", X: []float64{1, 2, 3}, Y: []float64{7, math.NaN(), 3}}
+	stack := Stack{Title: "a stack"}
+	for range 30 {
+		stack.Layers = append(stack.Layers, Layer{Label: "T", Kind: "transformer"}, Layer{Label: "M", Kind: "mamba", Color: 1})
+	}
+	heat := Heat{Title: "state", X: "token", Y: "channel", Values: [][]float64{{-1, 2, math.Inf(1)}, {0, math.NaN(), 1}}}
+	curves := Curves{Title: "loss", X: "step", Y: "nats", Lines: []Line{falling, {Name: "one", X: []float64{1}, Y: []float64{2}}, {Name: "none"}}}
+	return map[string]Picture{
+		"curves": curves, "curves without a line": Curves{Title: "loss"}, "heat": heat, "heat of one value": Heat{Values: [][]float64{{3}}},
+		"stack": stack, "row": Row{curves, heat, stack},
+	}
+}
+
+func TestEveryPictureIsWellFormedSVGAndAPNG(t *testing.T) {
+	for name, picture := range pictures() {
+		t.Run(name, func(t *testing.T) {
+			svg, err := SVG(picture)
+			require.NoError(t, err)
+			require.True(t, strings.HasPrefix(svg, "<svg"))
+			decoder := xml.NewDecoder(strings.NewReader(svg))
+			for err == nil {
+				_, err = decoder.Token()
+			}
+			require.ErrorIs(t, err, io.EOF)
+			require.NotContains(t, svg, "font-family:Liberation Sans;", "a reader without that font needs another")
+			data, err := PNG(picture)
+			require.NoError(t, err)
+			decoded, err := png.Decode(bytes.NewReader(data))
+			require.NoError(t, err)
+			require.Greater(t, decoded.Bounds().Dx(), 400)
+		})
+	}
+}
+
+func TestAPictureSaysInWordsWhatItShows(t *testing.T) {
+	all := pictures()
+	require.Equal(t, "loss (nats against step)\n  T2 & <M>: 7 at 1 to 3 at 3\n  one: 2 at 1 to 2 at 1\n  none: no point yet", all["curves"].String())
+	require.Equal(t, "state (2 channel × 3 token): -1 to 2", all["heat"].String())
+	require.Contains(t, all["stack"].String(), "a stack: T → M → T")
+	require.Equal(t, 2, strings.Count(Row{all["heat"], all["heat"]}.String(), "state"))
+}
+
+func TestPicturesThatCannotBeDrawnAreErrors(t *testing.T) {
+	for want, picture := range map[string]Picture{
+		"there are no values":           Heat{Title: "x"},
+		"row 1 has 1 values, row 0 has": Heat{Values: [][]float64{{1, 2}, {1}}},
+		"it has no layers":              Stack{},
+		"it has none":                   Row{},
+	} {
+		_, err := SVG(picture)
+		require.ErrorContains(t, err, want)
+		_, err = PNG(picture)
+		require.ErrorContains(t, err, want)
+	}
+}
+
+func TestSaveWritesWhatTheExtensionSays(t *testing.T) {
+	folder := t.TempDir()
+	for extension, start := range map[string]string{".svg": "<?xml", ".PNG": "\x89PNG"} {
+		path := filepath.Join(folder, "out"+extension)
+		require.NoError(t, Save(path, pictures()["curves"]))
+		data, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.True(t, strings.HasPrefix(string(data), start))
+	}
+	require.EqualError(t, Save(filepath.Join(folder, "out.gif"), pictures()["curves"]),
+		`save picture "`+filepath.Join(folder, "out.gif")+`": unknown kind of file; the name must end in one of .svg, .png`)
+	err := Save(filepath.Join(folder, "missing", "out.svg"), pictures()["curves"])
+	require.True(t, errors.Is(err, os.ErrNotExist), err)
+}
+
+func TestALongLineIsThinnedToItsEnds(t *testing.T) {
+	line := Line{X: make([]float64, 100_000), Y: make([]float64, 100_000)}
+	for i := range line.X {
+		line.X[i] = float64(i)
+	}
+	points := line.finite()
+	require.Len(t, points, maxPoints)
+	require.Equal(t, 0.0, points[0].X)
+	require.Equal(t, 99_999.0, points[maxPoints-1].X)
+}
+
+// A live plot redraws two charts; what that takes decides how often it can.
+func BenchmarkSVGOfTwoCurves(b *testing.B) {
+	line := Line{Name: "loss", X: make([]float64, 5000), Y: make([]float64, 5000)}
+	for i := range line.X {
+		line.X[i], line.Y[i] = float64(i), 7/math.Sqrt(float64(i+1))
+	}
+	row := Row{Curves{Lines: []Line{line}}, Curves{Lines: []Line{line}}}
+	for b.Loop() {
+		if _, err := SVG(row); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

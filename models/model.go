@@ -148,15 +148,21 @@ func (m *Model) Forward(compute dtypes.DType, weights []*Node, tokensBT, documen
 // differentiated. Targets below zero count nothing. checkpoint is the number of blocks that the backward pass runs again at
 // a time, so as not to keep their activations; 0 keeps all. The other arguments are Forward's.
 func (m *Model) Loss(compute dtypes.DType, weights []*Node, tokensBT, targetsBT, documentsBT *Node, checkpoint int) (mean, lossBT *Node) {
+	realBT := ConvertDType(GreaterOrEqual(targetsBT, ZerosLike(targetsBT)), dtypes.Float32)
+	shareBT := Div(realBT, MaxScalar(ReduceAllSum(realBT), 1))
+	return m.SharedLoss(compute, weights, tokensBT, targetsBT, documentsBT, shareBT, checkpoint)
+}
+
+// SharedLoss is Loss with a share of each target's cross-entropy in the sum, float32 [B,T], of any sign, instead of the
+// mean's. It is a constant to the gradient.
+func (m *Model) SharedLoss(compute dtypes.DType, weights []*Node, tokensBT, targetsBT, documentsBT, shareBT *Node, checkpoint int) (total, lossBT *Node) {
 	ctx := newContext(compute, tokensBT)
 	ctx.DocumentBT = documentsBT
 	ctx.Economize = checkpoint == 0 && compute != dtypes.Float32 // in float32, on the host, time is shorter than memory
 	xBTD, _ := m.hidden(ctx, weights, tokensBT, nil, checkpoint)
-	targetsM := Reshape(targetsBT, ctx.Batch*ctx.Time)
-	realM := ConvertDType(GreaterOrEqual(targetsM, ZerosLike(targetsM)), dtypes.Float32)
-	shareM := Div(realM, MaxScalar(ReduceAllSum(realM), 1))
-	mean, lossM := xla.HeadLoss(Reshape(blocks.Norm(xBTD), ctx.Batch*ctx.Time, m.Config.Width), weights[1], targetsM, shareM, m.Config.Softcap)
-	return mean, Reshape(lossM, ctx.Batch, ctx.Time)
+	rows := ctx.Batch * ctx.Time
+	total, lossM := xla.HeadLoss(Reshape(blocks.Norm(xBTD), rows, m.Config.Width), weights[1], Reshape(targetsBT, rows), Reshape(shareBT, rows), m.Config.Softcap)
+	return total, Reshape(lossM, ctx.Batch, ctx.Time)
 }
 
 // Losses is Loss's second result alone, for less work where no gradient is wanted.

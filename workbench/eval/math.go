@@ -22,22 +22,25 @@ func number(solution string) (*big.Rat, bool) {
 	return new(big.Rat).SetString(strings.ReplaceAll(found[1], ",", ""))
 }
 
-// parseGSM8K reads a row of openai/gsm8k: question, answer.
-func parseGSM8K(row Row) (p problem, err error) {
+// parseMath reads a row of openai/gsm8k: question, answer.
+func parseMath(row Row) (q MathQuestion, err error) {
 	var solution string
-	if err := row.get("question", &p.question, "answer", &solution); err != nil {
-		return p, err
+	if err := row.get("question", &q.Question, "answer", &solution); err != nil {
+		return q, err
 	}
 	gold, ok := number(solution)
 	if !ok {
-		return p, row.bad(`its answer has no "#### number"`)
+		return q, row.bad(`its answer has no "#### number"`)
 	}
-	p.id = row.Where
-	p.check = func(_ context.Context, answer string) (bool, error) {
-		given, ok := number(answer)
-		return ok && given.Cmp(gold) == 0, nil
-	}
-	return p, nil
+	q.ID, q.gold = row.Where, gold
+	return q, nil
+}
+
+// parseGSM8K makes a problem of such a row.
+func parseGSM8K(row Row) (problem, error) {
+	q, err := parseMath(row)
+	check := func(_ context.Context, answer string) (bool, error) { return q.Right(answer), nil }
+	return problem{id: q.ID, question: q.Question, check: check}, err
 }
 
 // RunGSM8K evaluates GSM8K: rows shuffled by seed 42, of which the first limit are asked (0 is all). 10 and 10.0 are equal.
@@ -50,3 +53,19 @@ func RunGSM8K(ctx context.Context, rows Rows, answer Answerer, o AnswerOptions, 
 	r.Skipped = skipped
 	return r, r.answerAll(ctx, shuffled(problems, 42, limit), answer, o, report)
 }
+
+// MathQuestion is a question whose answer can be checked.
+type MathQuestion struct {
+	// ID says where it stands.
+	ID, Question string
+	gold         *big.Rat
+}
+
+// Right says whether an answer ends in the right number, as "#### number".
+func (q MathQuestion) Right(answer string) bool {
+	given, ok := number(answer)
+	return ok && given.Cmp(q.gold) == 0
+}
+
+// MathQuestions are those of rows as GSM8K has them: question, and answer, which ends in "#### number".
+func MathQuestions(rows Rows) ([]MathQuestion, Skipped, error) { return collect(rows, parseMath) }

@@ -47,7 +47,9 @@ func (d decoder) unrolled(c controls, state []*Node) []*Node {
 	return append(outputs, state...)
 }
 
-// loop is unrolled as a loop on the device, which ends early when all rows are frozen. What does not change goes around
+// loop is unrolled as a loop on the device. It counts and looks at nothing else, so that XLA knows the number of rounds and
+// launches one after the other: a condition on the rows would make the host wait for each round to end. Frozen rows cost
+// little and change nothing. What does not change goes around
 // with the rest, for XLA's loops cannot combine a value from outside with one from inside; it is not copied. On the Go
 // backend a loop's body cannot hold a BroadcastToDims before an element-wise operation, which it folds after compiling
 // the body and then misses; blocks are full of them.
@@ -75,9 +77,7 @@ func (d decoder) loop(g *Graph, c controls, state []*Node) []*Node {
 		return inside
 	}
 	condition := NewClosure(g, func(g *Graph) []*Node {
-		nodes := parameters(g)
-		left := ReduceAllMax(moving(nodes).leftB)
-		return []*Node{LogicalAnd(LessThan(nodes[0], Const(g, int32(d.trip))), GreaterThan(left, Const(g, int32(0))))}
+		return []*Node{LessThan(parameters(g)[0], Const(g, int32(d.trip)))}
 	})
 	body := NewClosure(g, func(g *Graph) []*Node {
 		nodes := parameters(g)

@@ -23,7 +23,8 @@ var (
 )
 
 // Engine continues token sequences with one model. Requests join and leave a running batch, which a goroutine of the
-// engine decodes; a row's tokens are the same whatever else is in the batch. All methods may be called concurrently.
+// engine decodes. What else is in the batch changes a row by no more than the rounding of its sums, whose order may depend
+// on the number of rows. All methods may be called concurrently.
 type Engine struct {
 	device  *xla.Device
 	model   *models.Model
@@ -38,7 +39,8 @@ type Engine struct {
 	batch    batch
 	filling  []*row // rows whose tokens are being fed
 
-	liveRows atomic.Int64 // rows of all states on the device
+	liveRows    atomic.Int64 // rows of all states on the device
+	compileTime atomic.Int64 // nanoseconds
 
 	// mu guards what callers and the loop share.
 	mu        sync.Mutex

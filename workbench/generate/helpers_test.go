@@ -76,7 +76,7 @@ func (f *fixture) engine(t testing.TB, options generate.Options) *generate.Engin
 		for _, weight := range f.weights {
 			require.True(t, weight.Ok(), "a weight was freed")
 		}
-		require.Eventually(t, func() bool { return loops() <= before }, 5*time.Second, 10*time.Millisecond, "the engine's goroutine is still running")
+		require.Eventually(t, func() bool { return loops() <= before }, time.Minute, 10*time.Millisecond, "the engine's goroutine is still running")
 	})
 	return engine
 }
@@ -149,6 +149,14 @@ func logSoftmax(logits []float64) []float64 {
 	out := make([]float64, len(logits))
 	for i, logit := range logits {
 		out[i] = logit - math.Log(sum)
+	}
+	return out
+}
+
+func float64s(values []float32) []float64 {
+	out := make([]float64, len(values))
+	for i, value := range values {
+		out[i] = float64(value)
 	}
 	return out
 }

@@ -17,7 +17,8 @@ type Options struct {
 	// TokensPerTrip is how many tokens a row gets per visit of the host: 0 is 1 on the Go backend, where a visit costs
 	// nothing, and 8 elsewhere. Requests join, leave and stream between trips.
 	TokensPerTrip int
-	// Chunks are the lengths in which prompts are fed, each one compiled on first use; nil is 16, 64 and 256.
+	// Chunks are the lengths in which prompts are fed, each one compiled on first use; nil is 16, 64 and 256, and on CUDA
+	// 1024 as well.
 	Chunks []int
 }
 
@@ -38,6 +39,9 @@ func (o Options) resolved(kind string, context int) (Options, error) {
 	o.TokensPerTrip = orDefault(o.TokensPerTrip, 8)
 	if len(o.Chunks) == 0 {
 		o.Chunks = []int{16, 64, 256}
+		if kind == "cuda" {
+			o.Chunks = append(o.Chunks, 1024)
+		}
 	}
 	o.Chunks = slices.Sorted(slices.Values(o.Chunks))
 	return o, nil

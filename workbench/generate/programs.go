@@ -2,6 +2,7 @@ package generate
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -17,13 +18,18 @@ func (e *Engine) compiled(name string, inputs []xla.Input, build func(g *Graph, 
 	if program, ok := e.programs[name]; ok {
 		return program, nil
 	}
+	started := time.Now()
 	program, err := xla.Compile(e.device, name, inputs, build)
+	e.compileTime.Add(int64(time.Since(started)))
 	if err != nil {
 		return nil, fmt.Errorf("generate: %w", err)
 	}
 	e.programs[name] = program
 	return program, nil
 }
+
+// CompileTime is the time that the engine has spent on compiling programs.
+func (e *Engine) CompileTime() time.Duration { return time.Duration(e.compileTime.Load()) }
 
 // weightInputs declares the weights as programs take them.
 func (e *Engine) weightInputs() []xla.Input {

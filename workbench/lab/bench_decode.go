@@ -2,20 +2,26 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
-	"tandem/models"
 	"tandem/workbench/config"
 	"tandem/workbench/generate"
-	"tandem/xla"
 )
 
 // DecodeOptions say how to measure an engine.
 type DecodeOptions struct {
-	// Rows are decoded together, each after a prompt of Prompt tokens, for Tokens tokens. Zeros are 1, 16 and 64.
-	Rows, Prompt, Tokens int
+	// Rows are the numbers of rows decoded together, one measurement each. Every row draws Tokens tokens after a prompt of
+	// Prompt tokens.
+	Rows           []int
+	Prompt, Tokens int
+	// Trip is the tokens a row gets per visit of the host; 0 is the engine's default.
+	Trip int
+	// PeakGBPerSecond is the device's memory bandwidth, if it is known; 0 measures it by a large copy.
+	PeakGBPerSecond float64
 }
 
 // DecodeBench is what generating costs on a device.
@@ -25,82 +31,117 @@ type DecodeBench struct {
 	Rows    int    `json:"rows"`
 	Prompt  int    `json:"prompt"`
 	Tokens  int    `json:"tokens"`
+	// Trip is the tokens that a row got per visit of the host.
+	Trip int `json:"tokens_per_trip"`
 	// PrefillTokensPerSecond is of feeding all prompts; FirstSeconds is until every row had its first token.
 	PrefillTokensPerSecond float64 `json:"prefill_tokens_per_second"`
 	FirstSeconds           float64 `json:"first_seconds"`
-	// TokensPerSecond is of all rows together after that, MillisecondsPerToken the time in which each row gets one.
+	// TokensPerSecond is of all rows together after each has had its first trip, MillisecondsPerToken the time in which
+	// each row gets one.
 	TokensPerSecond      float64 `json:"tokens_per_second"`
 	MillisecondsPerToken float64 `json:"milliseconds_per_token"`
 	// StateBytes is one row's state, WeightBytes what a step reads of weights, GBPerSecond both for all rows over its time.
 	StateBytes  int64   `json:"state_bytes"`
 	WeightBytes int64   `json:"weight_bytes"`
 	GBPerSecond float64 `json:"gb_per_second"`
+	// PeakGBPerSecond is the rate of a large copy on this device, PeakShare the decoding's share of it.
+	PeakGBPerSecond float64 `json:"peak_gb_per_second"`
+	PeakShare       float64 `json:"peak_share"`
 }
 
-// BenchDecode measures greedy decoding of a model with random weights, after a run of the same that compiles.
-func BenchDecode(ctx context.Context, c *config.Config, o DecodeOptions, say func(string)) (DecodeBench, error) {
-	o.Rows, o.Prompt, o.Tokens = max(o.Rows, 1), max(o.Prompt, 1), max(o.Tokens, 2)
-	model, err := models.New(c.Model)
+// BenchDecode measures greedy decoding of a model with random weights, with one engine for all numbers of rows, and gives
+// each result to emit as it comes. Each is measured after a run of the same that compiles.
+func BenchDecode(ctx context.Context, c *config.Config, o DecodeOptions, say func(string), emit func(DecodeBench) error) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	needs := fmt.Sprintf("bench decode: a prompt of %d and %d tokens", o.Prompt, o.Tokens)
+	bench, err := openEngine(c, needs, o.Prompt+o.Tokens, generate.Options{Rows: slices.Max(o.Rows), TokensPerTrip: o.Trip}, say)
 	if err != nil {
-		return DecodeBench{}, err
+		return err
 	}
-	if o.Prompt+o.Tokens > model.Config.Context {
-		return DecodeBench{}, fmt.Errorf("bench decode: a prompt of %d and %d tokens do not fit the context %d; raise --context", o.Prompt, o.Tokens, model.Config.Context)
+	defer bench.close()
+	trip := bench.engine.Options().TokensPerTrip
+	if o.Tokens <= trip {
+		return fmt.Errorf("bench decode: tokens %d: a row gets %d at once, and the first ones are not measured; give more than that", o.Tokens, trip)
 	}
-	device, err := xla.Open(c.Backend)
-	if err != nil {
-		return DecodeBench{}, err
-	}
-	defer device.Finalize()
-	say(device.Summary())
-	engine, err := generate.New(device, model, randomWeights(model), generate.Options{Rows: o.Rows, Capacity: o.Prompt + o.Tokens})
-	if err != nil {
-		return DecodeBench{}, err
-	}
-	defer engine.Close()
-	b := DecodeBench{
-		Device: device.Description(), Pattern: model.Config.Pattern.String(), Rows: o.Rows, Prompt: o.Prompt, Tokens: o.Tokens,
-		StateBytes: engine.RowBytes(), WeightBytes: int64(model.Parameters()-model.Config.Vocab*model.Config.Width) * int64(device.Compute.Size()),
-	}
-	for range 2 { // the first one compiles
-		if err := b.measure(ctx, engine, model.Config.Vocab); err != nil {
-			return b, err
+	if o.PeakGBPerSecond == 0 {
+		if o.PeakGBPerSecond, err = copyPeak(bench.device); err != nil {
+			return err
 		}
 	}
-	return b, nil
+	for _, rows := range o.Rows {
+		b := DecodeBench{
+			Device: bench.device.Description(), Pattern: bench.model.Config.Pattern.String(), Rows: rows, Prompt: o.Prompt, Tokens: o.Tokens, Trip: trip,
+			StateBytes: bench.engine.RowBytes(), WeightBytes: bench.weightBytes(), PeakGBPerSecond: o.PeakGBPerSecond,
+		}
+		for range 2 { // the first one compiles
+			if err := b.measure(ctx, bench); err != nil {
+				return err
+			}
+		}
+		if err := emit(b); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// measure generates once from random prompts. After the first tokens all rows go on together.
-func (b *DecodeBench) measure(ctx context.Context, engine *generate.Engine, vocab int) error {
-	random := rand.New(rand.NewPCG(4, 5))
-	prompts := make([][]int32, b.Rows)
-	for i := range prompts {
-		prompts[i] = make([]int32, b.Prompt)
-		for j := range prompts[i] {
-			prompts[i][j] = random.Int32N(int32(vocab))
-		}
+func (o DecodeOptions) validate() error {
+	if len(o.Rows) == 0 {
+		return errors.New("bench decode: no number of rows is given; write for example --rows 1,8,64")
 	}
-	started, first, drawn, behind := time.Now(), time.Time{}, 0, b.Rows
-	seen := make([]bool, b.Rows)
-	for token, err := range engine.Generate(ctx, prompts, generate.GenerateOptions{MaxTokens: b.Tokens}) {
+	if smallest := slices.Min(o.Rows); smallest < 1 || o.Prompt < 1 || o.Tokens < 1 || o.Trip < 0 || o.PeakGBPerSecond < 0 {
+		return fmt.Errorf("bench decode: rows %d, prompt %d, tokens %d, trip %d, bandwidth %g: the first three must be positive, the others not negative",
+			smallest, o.Prompt, o.Tokens, o.Trip, o.PeakGBPerSecond)
+	}
+	return nil
+}
+
+// measure generates once from random prompts. A row gets the tokens of a trip all at once, so that time runs from the
+// moment when every row has had a whole one.
+func (b *DecodeBench) measure(ctx context.Context, bench *benchEngine) error {
+	started, first, whole, drawn := time.Now(), time.Time{}, time.Time{}, 0
+	got, without, behind := make([]int, b.Rows), b.Rows, b.Rows
+	prompts := randomPrompts(bench.model.Config.Vocab, b.Rows, b.Prompt)
+	for token, err := range bench.engine.Generate(ctx, prompts, generate.GenerateOptions{MaxTokens: b.Tokens}) {
 		if err != nil {
 			return err
 		}
 		if token.Finish != "" {
 			continue
 		}
-		if drawn++; !seen[token.Row] {
-			seen[token.Row] = true
+		drawn++
+		got[token.Row]++
+		if got[token.Row] == 1 {
+			if without--; without == 0 {
+				first = time.Now()
+			}
+		}
+		if got[token.Row] == b.Trip {
 			if behind--; behind == 0 {
-				first, drawn = time.Now(), 0
+				whole, drawn = time.Now(), 0
 			}
 		}
 	}
-	seconds := time.Since(first).Seconds()
 	b.FirstSeconds = first.Sub(started).Seconds()
 	b.PrefillTokensPerSecond = float64(b.Rows*b.Prompt) / b.FirstSeconds
-	b.TokensPerSecond = float64(drawn) / seconds
+	b.TokensPerSecond = float64(drawn) / time.Since(whole).Seconds()
 	b.MillisecondsPerToken = 1000 * float64(b.Rows) / b.TokensPerSecond
 	b.GBPerSecond = (float64(b.WeightBytes) + float64(b.Rows)*float64(b.StateBytes)) / 1e6 / b.MillisecondsPerToken
+	b.PeakShare = b.GBPerSecond / b.PeakGBPerSecond
 	return nil
+}
+
+// randomPrompts draws prompts of the same length.
+func randomPrompts(vocab, rows, tokens int) [][]int32 {
+	random := rand.New(rand.NewPCG(4, 5))
+	prompts := make([][]int32, rows)
+	for i := range prompts {
+		prompts[i] = make([]int32, tokens)
+		for j := range prompts[i] {
+			prompts[i][j] = random.Int32N(int32(vocab))
+		}
+	}
+	return prompts
 }

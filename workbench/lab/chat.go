@@ -9,6 +9,7 @@ import (
 	"tandem/models"
 	"tandem/workbench/chat"
 	"tandem/workbench/generate"
+	"tandem/workbench/session"
 	"tandem/workbench/tokenizer"
 	"tandem/xla"
 )
@@ -44,6 +45,27 @@ type Chat struct {
 	// Overflow is what suits the model when a conversation becomes too long: to go on where its state does not grow with
 	// its tokens, else to forget the oldest exchanges.
 	Overflow generate.Overflow
+
+	// Where a workbench answers, Device and Engine are nil and these say where that is.
+	workbench session.Workbench
+	loaded    session.Model
+	where     string
+}
+
+// Where names the device that answers; Summary says more of it, in one line.
+func (c *Chat) Where() string {
+	if c.workbench != nil {
+		return c.where
+	}
+	return c.Device.Kind
+}
+
+// Summary is a line about the device that answers.
+func (c *Chat) Summary() string {
+	if c.workbench != nil {
+		return "the session answers: " + c.where
+	}
+	return c.Device.Summary()
 }
 
 // OpenChat loads a run's newest valid checkpoint on a backend. say is told of checkpoints that were skipped. Close it.
@@ -101,12 +123,8 @@ func overflowOf(model *models.Model) generate.Overflow {
 // Session begins a conversation; system may be empty.
 func (c *Chat) Session(system string) *ChatSession { return chat.NewSession(c.Model, system) }
 
-// Tuned says whether the run was trained on conversations. run.json holds the command that made it, and "workbench sft"
-// is the one that does.
-func (c *Chat) Tuned() bool {
-	command := c.Run.Info.Command
-	return len(command) > 1 && command[1] == "sft"
-}
+// Tuned says whether the run was trained to answer.
+func (c *Chat) Tuned() bool { return c.Run.tuned() }
 
 // ChatHistoryFile is where lines typed in a chat are kept, in the user's cache folder.
 func ChatHistoryFile() (string, error) {
@@ -116,6 +134,10 @@ func ChatHistoryFile() (string, error) {
 
 // Close ends all answers and frees the device.
 func (c *Chat) Close() {
+	if c.workbench != nil {
+		c.workbench.Close()
+		return
+	}
 	c.Engine.Close()
 	c.Device.Finalize()
 }

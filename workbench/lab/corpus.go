@@ -45,7 +45,7 @@ func prepare(ctx context.Context, spec string, vocab int, tok *tokenizer.Tokeniz
 	if err != nil {
 		return nil, err
 	}
-	corpus, err := data.Open(spec)
+	corpus, err := data.OpenWith(ctx, spec, data.Options{Say: say, Progress: downloads(say)})
 	if err != nil {
 		return nil, err
 	}
@@ -55,15 +55,34 @@ func prepare(ctx context.Context, spec string, vocab int, tok *tokenizer.Tokeniz
 		}
 	}
 	say(fmt.Sprintf("corpus %s: tokenising", corpus.Name()))
-	shards, err := data.Tokenize(ctx, corpus, tok, filepath.Join(cache, "shards"), nil)
+	now := seldom()
+	shards, err := data.Tokenize(ctx, corpus, tok, filepath.Join(cache, "shards"), func(documents int, bytes int64) {
+		if now() {
+			say(fmt.Sprintf("corpus %s: %d documents, %.1f MB tokenised", corpus.Name(), documents, megabytes(bytes)))
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
+	describeCorpus(corpus.Name(), shards, say)
+	return &prepared{tok, shards}, nil
+}
+
+// describeCorpus says what there is to train on.
+func describeCorpus(name string, shards *data.Shards, say func(string)) {
 	train, held := shards.Documents(data.Train), shards.Documents(data.Validation)
 	say(fmt.Sprintf("corpus %s: %d documents, %.1f MB, %.2fM tokens (%.2f bytes each) to train on; %d documents, %.1f MB held out",
-		corpus.Name(), train, megabytes(shards.Bytes(data.Train)), float64(shards.Tokens(data.Train))/1e6,
+		name, train, megabytes(shards.Bytes(data.Train)), float64(shards.Tokens(data.Train))/1e6,
 		float64(shards.Bytes(data.Train))/float64(max(1, shards.Tokens(data.Train))), held, megabytes(shards.Bytes(data.Validation))))
-	return &prepared{tok, shards}, nil
+	parts := shards.Parts()
+	for _, part := range parts {
+		if len(parts) > 1 {
+			say(fmt.Sprintf("mixture: %.4g%% of the tokens from %s, which has %.2fM", 100*part.Weight, part.Name, float64(part.Tokens[data.Train])/1e6))
+		}
+		if part.Skipped > 0 {
+			say(fmt.Sprintf("corpus %s: skipped %d rows without text", part.Name, part.Skipped))
+		}
+	}
 }
 
 func megabytes(bytes int64) float64 { return float64(bytes) / 1e6 }

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 
@@ -22,6 +23,8 @@ type Health struct {
 	Problem string `json:"problem,omitempty"`
 	// Kernels compares each CUDA kernel with its definition; empty without CUDA.
 	Kernels []xla.Check `json:"kernels"`
+	// Jupyter is what notebooks need, which all else can do without.
+	Jupyter Jupyter `json:"jupyter"`
 }
 
 // OK tells whether a backend opened and every kernel agrees with its definition.
@@ -38,7 +41,7 @@ func (h Health) OK() bool {
 func Examine(backend string) Health {
 	h := Health{
 		Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.NumCPU(),
-		Versions: versions(), Backends: xla.Inspect(),
+		Versions: versions(), Backends: xla.Inspect(), Jupyter: ExamineJupyter(context.Background()),
 	}
 	if gpu, err := xla.FindGPU(); err != nil {
 		h.GPUProblem = err.Error()

@@ -27,7 +27,7 @@ const (
 	EventSave   = runlog.KindSave
 )
 
-// ErrInterrupted is what Train returns when its context was cancelled.
+// ErrInterrupted is what TrainConfig returns when its context was cancelled.
 var ErrInterrupted = train.ErrInterrupted
 
 // Account is a model's parameters by part.

@@ -39,6 +39,13 @@ type Info struct {
 	UnigramBPB float64           `json:"unigram_bpb"`
 	Versions   map[string]string `json:"versions"`
 	Command    []string          `json:"command"`
+	// Parent, Conversations and BaseBPB are of an instruction tuning: what it began with, what it learns from, and the
+	// bits per byte on held-out conversations before its first step.
+	Parent        *Parent        `json:"parent,omitempty"`
+	Conversations *Conversations `json:"conversations,omitempty"`
+	BaseBPB       float64        `json:"base_bpb,omitempty"`
+	// RL is of a training on rewards; its Parent is the run it began with.
+	RL *RLSettings `json:"rl,omitempty"`
 }
 
 // Run is a run's folder.
@@ -46,6 +53,8 @@ type Run struct {
 	Name   string
 	Folder string
 	Info   Info
+
+	err error // of the call that should have given it, for a cell
 }
 
 // OpenRun finds a run by its name under runs/ or by its path; "" is the newest.
@@ -105,6 +114,28 @@ func (r *Run) Tokenizer() (*tokenizer.Tokenizer, error) {
 
 // Model builds the run's model, without weights.
 func (r *Run) Model() (*models.Model, error) { return models.New(r.Info.Config.Model) }
+
+// tuned says whether the run was trained to answer, by conversations or by rewards.
+func (r *Run) tuned() bool { return r.Info.Conversations != nil || r.Info.RL != nil }
+
+// resumes says whether a command continues the run, or which one does.
+func (r *Run) resumes(command string) error {
+	what, with := "it was trained on text", "train"
+	switch {
+	case r.Info.RL != nil:
+		what, with = "it is being trained on rewards", "rl"
+	case r.Info.Conversations != nil:
+		what, with = "it is being tuned on conversations", "sft"
+	}
+	rest := ""
+	switch command {
+	case with:
+		return nil
+	case "sft", "rl":
+		rest = ", or tune it without --resume"
+	}
+	return fmt.Errorf("resume %s: %s; continue it with: workbench %s --resume%s", r.Name, what, with, rest)
+}
 
 // runFolder is where a run with that name, or at that path, lives.
 func runFolder(name string) string {

@@ -74,9 +74,15 @@ func (o SampleOptions) resolved() SampleOptions {
 
 // loadWeights puts the newest valid checkpoint's weights on the device, in the order of model.Weights().
 func loadWeights(run *Run, model *models.Model, device *xla.Device) ([]*tensors.Tensor, []checkpoint.Skipped, error) {
+	weights, _, skipped, err := newestWeights(run, model, device)
+	return weights, skipped, err
+}
+
+// newestWeights is loadWeights, and says which checkpoint it took.
+func newestWeights(run *Run, model *models.Model, device *xla.Device) ([]*tensors.Tensor, checkpoint.Entry, []checkpoint.Skipped, error) {
 	snapshot, entry, skipped, err := checkpoint.LatestModel(run.Folder)
 	if err != nil {
-		return nil, skipped, err
+		return nil, entry, skipped, err
 	}
 	saved := map[string]checkpoint.Tensor{}
 	for _, tensor := range snapshot.Model {
@@ -86,15 +92,15 @@ func loadWeights(run *Run, model *models.Model, device *xla.Device) ([]*tensors.
 	for _, weight := range model.Weights() {
 		tensor, ok := saved[weight.Name]
 		if !ok || fmt.Sprint(tensor.Shape) != fmt.Sprint(weight.Shape) {
-			return nil, skipped, fmt.Errorf("load %s: %q has shape %v there and %v in the model of run.json; the checkpoint is of another architecture", entry.Dir, weight.Name, tensor.Shape, weight.Shape)
+			return nil, entry, skipped, fmt.Errorf("load %s: %q has shape %v there and %v in the model of run.json; the checkpoint is of another architecture", entry.Dir, weight.Name, tensor.Shape, weight.Shape)
 		}
 		loaded, err := tensors.FromRaw(device.Backend, 0, shapeOf(weight), tensor.Data)
 		if err != nil {
-			return nil, skipped, fmt.Errorf("load %s: %q: %w", entry.Dir, weight.Name, err)
+			return nil, entry, skipped, fmt.Errorf("load %s: %q: %w", entry.Dir, weight.Name, err)
 		}
 		weights = append(weights, loaded)
 	}
-	return weights, skipped, nil
+	return weights, entry, skipped, nil
 }
 
 // continueText generates after a prompt, from a fresh state.

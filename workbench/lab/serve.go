@@ -5,7 +5,9 @@ import (
 	"math"
 
 	"tandem/blocks"
+	"tandem/models"
 	"tandem/workbench/generate"
+	"tandem/xla"
 )
 
 // ServeOptions say for how many clients at a time a model is opened.
@@ -50,13 +52,29 @@ func OpenService(run *Run, backend string, o ServeOptions, say func(string)) (*S
 		opened.Close()
 		return nil, err
 	}
-	rows := opened.Engine.Options().Rows
-	state := func(tokens int) int64 { return blocks.StateBytes(model.State(1, tokens, opened.Device.Compute)) }
+	return newService(opened, model, o.Queue, engineSize{
+		rows: opened.Engine.Options().Rows, rowBytes: opened.Engine.RowBytes(), tokenBytes: tokenBytes(model, opened.Device),
+	}), nil
+}
+
+// engineSize is what an engine decodes together: so many rows, each of so large a state, to which a token adds so much.
+type engineSize struct {
+	rows                 int
+	rowBytes, tokenBytes int64
+}
+
+// tokenBytes is what a token adds to the state of a row.
+func tokenBytes(model *models.Model, device *xla.Device) int64 {
+	state := func(tokens int) int64 { return blocks.StateBytes(model.State(1, tokens, device.Compute)) }
+	return state(2) - state(1)
+}
+
+// newService describes an opened model.
+func newService(opened *Chat, model *models.Model, queue int, size engineSize) *Service {
 	s := &Service{
-		Chat: opened, Requests: rows + o.Queue, CacheBytes: int64(min(rows, keptConversations)) * opened.Engine.RowBytes(),
-		Context: opened.Model.Capacity(), StateTokenBytes: state(2) - state(1),
+		Chat: opened, Requests: size.rows + queue, CacheBytes: int64(min(size.rows, keptConversations)) * size.rowBytes,
+		Context: opened.Model.Capacity(), StateTokenBytes: size.tokenBytes,
 	}
-	s.StateFixedBytes = state(1) - s.StateTokenBytes
 	used := map[byte]bool{}
 	for _, kind := range model.Config.Pattern.Kinds() {
 		used[kind.Letter] = true
@@ -66,5 +84,6 @@ func OpenService(run *Run, backend string, o ServeOptions, say func(string)) (*S
 			s.Kinds = append(s.Kinds, kind)
 		}
 	}
-	return s, nil
+	s.StateFixedBytes = size.rowBytes - int64(s.Context)*size.tokenBytes
+	return s
 }

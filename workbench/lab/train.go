@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 
 	"tandem/models"
-	"tandem/workbench/checkpoint"
 	"tandem/workbench/config"
 	"tandem/workbench/data"
 	"tandem/workbench/generate"
@@ -24,6 +23,8 @@ type TrainOptions struct {
 	Resume *Run
 	// Command is the command line, for run.json.
 	Command []string
+	// Device is where to train; nil opens the configuration's backend.
+	Device *xla.Device
 	// Say is told in words what is being done, Report what happens in training. Either may be nil.
 	Say    func(string)
 	Report func(train.Event)
@@ -37,6 +38,8 @@ type TrainResult struct {
 	Parameters int     `json:"parameters"`
 	Tokens     int64   `json:"tokens"`
 	Seconds    float64 `json:"seconds"`
+	// DataWait is the share of Seconds that was spent waiting for data.
+	DataWait float64 `json:"data_wait"`
 	// BPB is the last validation loss in bits per byte, UnigramBPB that of a model that only counts tokens.
 	BPB        float64 `json:"bpb"`
 	UnigramBPB float64 `json:"unigram_bpb"`
@@ -44,9 +47,9 @@ type TrainResult struct {
 	Sample string `json:"sample"`
 }
 
-// Train trains a model as configured, in a folder under runs/. It stops cleanly when the context is cancelled, with
+// TrainConfig trains a model as configured, in a folder under runs/. It stops cleanly when the context is cancelled, with
 // train.ErrInterrupted and a checkpoint.
-func Train(ctx context.Context, c *config.Config, o TrainOptions) (*TrainResult, error) {
+func TrainConfig(ctx context.Context, c *config.Config, o TrainOptions) (*TrainResult, error) {
 	if o.Say == nil {
 		o.Say = func(string) {}
 	}
@@ -54,39 +57,45 @@ func Train(ctx context.Context, c *config.Config, o TrainOptions) (*TrainResult,
 	if err != nil {
 		return nil, err
 	}
-	device, err := xla.Open(c.Backend)
-	if err != nil {
-		return nil, err
+	device := o.Device
+	if device == nil {
+		if device, err = xla.Open(c.Backend); err != nil {
+			return nil, err
+		}
+		defer device.Finalize()
 	}
-	defer device.Finalize()
 	o.Say(device.Summary())
 
-	session := &session{config: c, options: o, device: device, model: model}
-	defer session.close()
-	if err := session.open(ctx); err != nil {
+	t := &training{config: c, options: o, device: device, model: model}
+	defer t.close()
+	if err := t.open(ctx); err != nil {
 		return nil, err
 	}
-	loop, err := session.loop(ctx)
+	loop, err := t.loop(ctx)
 	if err != nil {
 		return nil, err
 	}
 	runErr := loop.Run(ctx)
 	state := loop.State()
 	result := &TrainResult{
-		Run: session.run, Name: session.run.Name, Steps: state.Step, Parameters: model.Parameters(), Tokens: state.Tokens,
-		Seconds: state.Seconds, BPB: state.LastBPB, UnigramBPB: session.run.Info.UnigramBPB, Sample: session.lastSample,
+		Run: t.run, Name: t.run.Name, Steps: state.Step, Parameters: model.Parameters(), Tokens: state.Tokens,
+		Seconds: state.Seconds, BPB: state.LastBPB, UnigramBPB: t.run.Info.UnigramBPB, Sample: t.lastSample,
+	}
+	if state.Seconds > 0 {
+		result.DataWait = state.DataSeconds / state.Seconds
 	}
 	return result, runErr
 }
 
-// session is what one training holds open.
-type session struct {
+// training is what one training holds open.
+type training struct {
 	config  *config.Config
 	options TrainOptions
 	device  *xla.Device
 	model   *models.Model
 
 	run        *Run
+	lock       *runLock
 	corpus     *prepared
 	batches    *data.Batches
 	trainer    *train.Trainer
@@ -96,7 +105,7 @@ type session struct {
 }
 
 // open prepares the corpus, makes or opens the run's folder, and compiles the step.
-func (s *session) open(ctx context.Context) (err error) {
+func (s *training) open(ctx context.Context) (err error) {
 	if name := s.config.Run; s.options.Resume == nil && name != "" { // refused now rather than after the work
 		if _, err := os.Stat(runFolder(name)); err == nil {
 			return taken(name)
@@ -104,6 +113,12 @@ func (s *session) open(ctx context.Context) (err error) {
 	}
 	var tok *tokenizer.Tokenizer
 	if s.options.Resume != nil {
+		if err = s.options.Resume.resumes("train"); err != nil {
+			return err
+		}
+		if s.lock, err = lockRun(s.options.Resume, s.options.Command); err != nil {
+			return err
+		}
 		if tok, err = s.options.Resume.Tokenizer(); err != nil {
 			return err
 		}
@@ -139,7 +154,7 @@ func (s *session) open(ctx context.Context) (err error) {
 }
 
 // create makes the folder of a new run, with run.json and the tokenizer.
-func (s *session) create() error {
+func (s *training) create() error {
 	unigram, err := s.unigram()
 	if err != nil {
 		return err
@@ -151,6 +166,9 @@ func (s *session) create() error {
 	if s.run, err = newRun(s.config.Run, base); err != nil {
 		return err
 	}
+	if s.lock, err = lockRun(s.run, s.options.Command); err != nil {
+		return err
+	}
 	s.run.describe(s.config, s.device, s.model, unigram, s.options.Command)
 	if err := s.corpus.tokenizer.Save(filepath.Join(s.run.Folder, tokenizerFile)); err != nil {
 		return err
@@ -158,14 +176,14 @@ func (s *session) create() error {
 	return runlog.WriteRun(s.run.Folder, s.run.Info)
 }
 
-func (s *session) batchOptions(split data.Split, seed uint64) data.BatchOptions {
+func (s *training) batchOptions(split data.Split, seed uint64) data.BatchOptions {
 	return data.BatchOptions{
 		Split: split, Batch: s.config.Train.Resolved().Batch, Time: s.model.Config.Context, Seed: seed,
 	}
 }
 
 // unigram measures the bar: bits per byte of token frequencies.
-func (s *session) unigram() (float64, error) {
+func (s *training) unigram() (float64, error) {
 	counts := make([]int64, s.corpus.tokenizer.VocabSize())
 	err := s.eachDocument(data.Train, func(ids []int32) {
 		for _, id := range ids {
@@ -180,7 +198,7 @@ func (s *session) unigram() (float64, error) {
 	return train.UnigramBPB(counts, s.corpus.tokenizer.ByteLengths(), held), err
 }
 
-func (s *session) eachDocument(split data.Split, visit func(ids []int32)) (err error) {
+func (s *training) eachDocument(split data.Split, visit func(ids []int32)) (err error) {
 	var ids []int32
 	for document := range s.corpus.shards.Documents(split) {
 		if ids, err = s.corpus.shards.AppendDocument(ids[:0], split, document); err != nil {
@@ -192,7 +210,7 @@ func (s *session) eachDocument(split data.Split, visit func(ids []int32)) (err e
 }
 
 // loop connects the trainer to data, evaluation, samples and the log, and restores a resumed run.
-func (s *session) loop(ctx context.Context) (*train.Loop, error) {
+func (s *training) loop(ctx context.Context) (*train.Loop, error) {
 	loop := &train.Loop{
 		Trainer: s.trainer, Folder: s.run.Folder, Log: s.log, Report: s.options.Report,
 		Next: func() (train.Batch, error) {
@@ -200,7 +218,11 @@ func (s *session) loop(ctx context.Context) (*train.Loop, error) {
 			if err != nil {
 				return train.Batch{}, err
 			}
-			return train.Batch{Tokens: batch.Inputs, Targets: batch.Targets, Documents: batch.Documents}, nil
+			drawn := train.Batch{Tokens: batch.Inputs, Targets: batch.Targets, Documents: batch.Documents}
+			for _, name := range batch.Began {
+				drawn.Notes = append(drawn.Notes, fmt.Sprintf("corpus %s: all of it is used, and it begins anew", name))
+			}
+			return drawn, nil
 		},
 		Data: func() (json.RawMessage, error) {
 			state, err := s.batches.State()
@@ -215,43 +237,16 @@ func (s *session) loop(ctx context.Context) (*train.Loop, error) {
 	if s.options.Resume == nil {
 		return loop, nil
 	}
-	return loop, s.resume(loop)
+	return loop, resumeLoop(s.run, loop, s.options.Say, func(position json.RawMessage) error {
+		var state data.State
+		if err := json.Unmarshal(position, &state); err != nil {
+			return fmt.Errorf("data position: %w", err)
+		}
+		return s.batches.Restore(state)
+	})
 }
 
-// resume restores the newest valid checkpoint of the run.
-func (s *session) resume(loop *train.Loop) error {
-	snapshot, entry, skipped, err := checkpoint.Latest(s.run.Folder)
-	for _, bad := range skipped {
-		s.options.Say("skipped checkpoint " + bad.String())
-	}
-	if err != nil {
-		return err
-	}
-	var state train.LoopState
-	if err := json.Unmarshal(snapshot.State, &state); err != nil {
-		return fmt.Errorf("resume %s: state.json of %s: %w", s.run.Name, entry.Dir, err)
-	}
-	if err := s.trainer.Restore(snapshot); err != nil {
-		return fmt.Errorf("resume %s: %w", s.run.Name, err)
-	}
-	if len(state.Data) > 0 {
-		var position data.State
-		if err := json.Unmarshal(state.Data, &position); err != nil {
-			return fmt.Errorf("resume %s: data position in %s: %w", s.run.Name, entry.Dir, err)
-		}
-		if err := s.batches.Restore(position); err != nil {
-			return fmt.Errorf("resume %s: %w", s.run.Name, err)
-		}
-	}
-	if s.trainer.At() >= s.trainer.Options().Steps {
-		return fmt.Errorf("resume %s: all %d steps are done; raise --steps to train on", s.run.Name, s.trainer.At())
-	}
-	loop.Resume(state)
-	s.options.Say(fmt.Sprintf("resuming %s after step %d", s.run.Name, entry.Step))
-	return s.log.Write(runlog.Record{Kind: runlog.KindResume, Step: entry.Step})
-}
-
-func (s *session) close() {
+func (s *training) close() {
 	if s.engine != nil {
 		s.engine.Close()
 	}
@@ -264,4 +259,5 @@ func (s *session) close() {
 	if s.corpus != nil {
 		s.corpus.shards.Close()
 	}
+	s.lock.release()
 }

@@ -12,7 +12,7 @@ import (
 
 // evaluate measures bits per byte on EvalBatches of the validation split, or on all of it if it is smaller: the same
 // ones each time, from all over the split.
-func (s *session) evaluate(ctx context.Context) (float64, error) {
+func (s *training) evaluate(ctx context.Context) (float64, error) {
 	left := s.trainer.Options().EvalBatches
 	options := s.batchOptions(data.Validation, 0)
 	options.Loop = s.corpus.shards.Tokens(data.Validation) > int64(left*options.Batch*options.Time)
@@ -37,7 +37,7 @@ func (s *session) evaluate(ctx context.Context) (float64, error) {
 }
 
 // sample continues the configured prompt with the weights in training. The engine stays for the next time.
-func (s *session) sample(ctx context.Context) (text string, err error) {
+func (s *training) sample(ctx context.Context) (text string, err error) {
 	o := SampleOptions{
 		Prompt: s.config.Sample.Prompt, Tokens: s.config.Sample.Tokens, Temperature: s.config.Sample.Temperature,
 		TopK: 40, Seed: uint64(s.trainer.At()),

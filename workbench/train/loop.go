@@ -63,7 +63,7 @@ type Event struct {
 	Steps   int    // of so many
 	Metrics Metrics
 	BPB     float64
-	Text    string
+	Text    string // of a step: what there is to say of it instead of its loss
 	// TokensPerSecond is of the steps since the last such event, Remaining what the rest will take at that speed.
 	TokensPerSecond float64
 	Remaining       time.Duration
@@ -205,7 +205,7 @@ func (l *Loop) sample(ctx context.Context) error {
 
 // save writes a checkpoint and removes those beyond Keep.
 func (l *Loop) save() error {
-	data, err := l.ahead.position()
+	data, err := l.position()
 	if err != nil {
 		return fmt.Errorf("save step %d: data position: %w", l.Trainer.At(), err)
 	}
@@ -227,6 +227,14 @@ func (l *Loop) save() error {
 	}
 	l.report(Event{Kind: runlog.KindSave, Text: folder})
 	return l.Log.Write(runlog.Record{Kind: runlog.KindSave, Step: l.Trainer.At(), Time: time.Now(), Text: map[string]string{"folder": folder}})
+}
+
+// position is the data's after the last step.
+func (l *Loop) position() (json.RawMessage, error) {
+	if l.ahead == nil { // of a PolicyLoop, which draws its own
+		return l.Data()
+	}
+	return l.ahead.position()
 }
 
 // interrupt saves what there is, so that no step is lost.

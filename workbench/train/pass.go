@@ -20,7 +20,7 @@ type Pass struct {
 
 // NewPass compiles the pass of a model on rows of its context length; of the options Batch and Checkpoint count.
 func NewPass(device *xla.Device, model *models.Model, options Options) (*Pass, error) {
-	s := &step{device: device, model: model, o: options.Resolved()}
+	s := &step{device: device, model: model, o: options.Resolved(), time: model.Config.Context}
 	inputs := append(s.weightInputs(false), s.integers("tokens"), s.integers("targets"), s.integers("documents"))
 	program, err := xla.Compile(device, "pass", inputs, func(_ *Graph, in []*Node) []*Node {
 		loss, gradients := s.gradients(in[:len(in)-3], in[len(in)-3:])

@@ -17,17 +17,22 @@ type step struct {
 	device *xla.Device
 	model  *models.Model
 	o      Options
+	// shared steps lower the sum of the targets' losses by their shares, over any number of passes; others the mean.
+	shared bool
+	// time is the tokens of a row.
+	time int
 
 	single              *xla.Program // Accumulate == 1
-	first, more, update *xla.Program // Accumulate > 1
+	first, more, update *xla.Program // Accumulate > 1, and shared
 	evaluate            *xla.Program
+	score               *xla.Program // of a policy, compiled when it is first needed
 	rates               *tensors.Tensor
 }
 
 // metricColumns is what a step reports: loss, gradient norm, whether it was skipped, skipped in a row.
 
-func newStep(device *xla.Device, model *models.Model, o Options) (*step, error) {
-	s := &step{device: device, model: model, o: o}
+func newStep(device *xla.Device, model *models.Model, o Options, shared bool, time int) (*step, error) {
+	s := &step{device: device, model: model, o: o, shared: shared, time: time}
 	s.rates = tensors.FromFlatDataAndDimensions(o.rateTable(), o.Steps, rateColumns)
 	var err error
 	compile := func(name string, inputs []xla.Input, build func(*Graph, []*Node) []*Node) *xla.Program {
@@ -38,11 +43,11 @@ func newStep(device *xla.Device, model *models.Model, o Options) (*step, error) 
 		program, err = xla.Compile(device, name, inputs, build)
 		return program
 	}
-	batch := []xla.Input{s.integers("tokens"), s.integers("targets"), s.integers("documents")}
+	batch := s.batchInputs()
 	weights, state := s.weightInputs(true), s.stateInputs()
 	gradients, fixed := s.gradientInputs(), s.weightInputs(false)
 	count := len(fixed)
-	if o.Accumulate == 1 {
+	if o.Accumulate == 1 && !shared {
 		single := append(append(append([]xla.Input{}, weights...), state...), batch...)
 		s.single = compile("train step", single, func(_ *Graph, in []*Node) []*Node {
 			loss, grads := s.gradients(in[:count], in[len(in)-3:])
@@ -55,22 +60,33 @@ func newStep(device *xla.Device, model *models.Model, o Options) (*step, error) 
 		})
 		more := append(append(append([]xla.Input{}, fixed...), gradients...), batch...)
 		s.more = compile("further pass", more, func(_ *Graph, in []*Node) []*Node {
-			loss, grads := s.gradients(in[:count], in[len(in)-3:])
+			loss, grads := s.gradients(in[:count], in[len(in)-len(batch):])
 			for i, gradient := range append(grads, loss) {
 				in[count+i] = Add(in[count+i], gradient)
 			}
-			return in[count : len(in)-3]
+			return in[count : len(in)-len(batch)]
 		})
 		update := append(append(append([]xla.Input{}, weights...), state...), gradients...)
 		s.update = compile("update", update, func(_ *Graph, in []*Node) []*Node {
 			sums := in[len(in)-count-1:]
 			for i := range sums {
-				sums[i] = DivScalar(sums[i], o.Accumulate)
+				if !shared {
+					sums[i] = DivScalar(sums[i], o.Accumulate)
+				}
 			}
 			return s.apply(in[:count], in[count:len(in)-count-1], sums[:count], sums[count])
 		})
 	}
 	return s, err
+}
+
+// batchInputs are what a pass takes of a Batch.
+func (s *step) batchInputs() []xla.Input {
+	batch := []xla.Input{s.integers("tokens"), s.integers("targets"), s.integers("documents")}
+	if s.shared {
+		batch = append(batch, xla.Input{Name: "shares", Shape: shapes.Make(dtypes.Float32, s.o.Batch, s.time), Donate: true})
+	}
+	return batch
 }
 
 // evaluation is the program that measures bits per byte, compiled when it is first needed.
@@ -86,7 +102,7 @@ func (s *step) evaluation() (*xla.Program, error) {
 }
 
 func (s *step) integers(name string) xla.Input {
-	return xla.Input{Name: name, Shape: shapes.Make(dtypes.Int32, s.o.Batch, s.model.Config.Context), Donate: true}
+	return xla.Input{Name: name, Shape: shapes.Make(dtypes.Int32, s.o.Batch, s.time), Donate: true}
 }
 
 func (s *step) weightInputs(donate bool) []xla.Input {
@@ -123,9 +139,13 @@ func (s *step) optimizer() *optimizer {
 	return &optimizer{options: s.o, weights: s.model.Weights(), width: s.model.Config.Width, compute: s.device.Compute}
 }
 
-// gradients builds the mean loss over real targets and its gradient for every weight. batch is tokens, targets and
-// documents, int32 [B,T].
+// gradients builds the loss and its gradient for every weight: the mean over real targets of a batch of tokens, targets
+// and documents, int32 [B,T], or their sum by shares where these are its fourth.
 func (s *step) gradients(weights, batch []*Node) (loss *Node, gradients []*Node) {
+	if s.shared {
+		loss, _ = s.model.SharedLoss(s.device.Compute, weights, batch[0], batch[1], batch[2], batch[3], s.o.Checkpoint)
+		return loss, Gradient(loss, weights...)
+	}
 	loss, _ = s.model.Loss(s.device.Compute, weights, batch[0], batch[1], batch[2], s.o.Checkpoint)
 	return loss, Gradient(loss, weights...)
 }
@@ -176,7 +196,7 @@ func (o *optimizer) allSlots() []slot {
 }
 
 func (s *step) close() {
-	for _, program := range []*xla.Program{s.single, s.first, s.more, s.update, s.evaluate} {
+	for _, program := range []*xla.Program{s.single, s.first, s.more, s.update, s.evaluate, s.score} {
 		if program != nil {
 			program.Close()
 		}

@@ -3,6 +3,8 @@ package train
 import (
 	"fmt"
 	"slices"
+
+	"github.com/gomlx/gomlx/core/tensors"
 )
 
 // drawLimit is the batches without a target in a row that end a training.
@@ -35,4 +37,17 @@ func (l *Loop) draw() (Batch, error) {
 // hasTarget says whether there is anything to learn.
 func (b Batch) hasTarget() bool {
 	return slices.ContainsFunc(b.Targets, func(target int32) bool { return target >= 0 })
+}
+
+// upload makes the tensors of a batch, [rows, time] each.
+func (b Batch) upload(rows, time int) []*tensors.Tensor {
+	uploaded := []*tensors.Tensor{
+		tensors.FromFlatDataAndDimensions(b.Tokens, rows, time),
+		tensors.FromFlatDataAndDimensions(b.Targets, rows, time),
+		tensors.FromFlatDataAndDimensions(b.Documents, rows, time),
+	}
+	if b.Shares != nil {
+		uploaded = append(uploaded, tensors.FromFlatDataAndDimensions(b.Shares, rows, time))
+	}
+	return uploaded
 }

@@ -19,6 +19,9 @@ import (
 // ignore) and the document of each within its row.
 type Batch struct {
 	Tokens, Targets, Documents []int32
+	// Shares are what each target's cross-entropy counts in the sum that a policy's step lowers, float32 [Batch, Context];
+	// nil elsewhere, where the mean is lowered.
+	Shares []float32
 	// Notes are what the run's log should know of the batch, such as that a corpus begins anew.
 	Notes []string
 }
@@ -54,11 +57,15 @@ type Metrics struct {
 
 // New compiles the step and draws initial weights from the options' seed.
 func New(device *xla.Device, model *models.Model, options Options) (*Trainer, error) {
+	return newTrainer(device, model, options, false, model.Config.Context)
+}
+
+func newTrainer(device *xla.Device, model *models.Model, options Options, shared bool, time int) (*Trainer, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
 	}
 	options = options.Resolved()
-	compiled, err := newStep(device, model, options)
+	compiled, err := newStep(device, model, options, shared, time)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +108,7 @@ func (t *Trainer) Step(batches []Batch) error {
 }
 
 func (t *Trainer) take(batches []Batch) error {
-	if len(batches) != t.options.Accumulate {
+	if len(batches) != t.options.Accumulate && !t.step.shared {
 		return fmt.Errorf("train step %d: got %d batches, a step takes %d", t.at, len(batches), t.options.Accumulate)
 	}
 	count := len(t.model.Weights())
@@ -140,16 +147,7 @@ func (t *Trainer) arguments(parts ...[]*tensors.Tensor) []*tensors.Tensor {
 }
 
 func (t *Trainer) upload(batch Batch) []*tensors.Tensor {
-	return batch.upload(t.options.Batch, t.model.Config.Context)
-}
-
-// upload makes the tensors of a batch, [rows, time] each.
-func (b Batch) upload(rows, time int) []*tensors.Tensor {
-	return []*tensors.Tensor{
-		tensors.FromFlatDataAndDimensions(b.Tokens, rows, time),
-		tensors.FromFlatDataAndDimensions(b.Targets, rows, time),
-		tensors.FromFlatDataAndDimensions(b.Documents, rows, time),
-	}
+	return batch.upload(t.options.Batch, t.step.time)
 }
 
 // Flush reads back the metrics of the steps since the last Flush.

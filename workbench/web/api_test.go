@@ -30,7 +30,7 @@ func TestBadRequestsGetOpenAIsErrorWithAUsefulMessage(t *testing.T) {
 		{"something after the JSON", chatPath, chat("") + "x", 400, "", "invalid character 'x'"},
 		{"a list", chatPath, `[]`, 400, "", "the request body must be an object, not an array"},
 		{"invalid UTF-8", chatPath, chat(",\"user\":\"\xff\""), 400, "", "not valid UTF-8 at byte"},
-		{"an unknown field", chatPath, chat(`,"temprature":1`), 400, "temprature", `unknown field "temprature"; the known ones are max_completion_tokens, max_tokens, messages`},
+		{"an unknown field", chatPath, chat(`,"temprature":1`), 400, "temprature", `unknown field "temprature"; the known ones are logprobs, max_completion_tokens, max_tokens, messages`},
 		{"a field that comes twice", chatPath, chat(`,"seed":1,"seed":2`), 400, "seed", "seed occurs twice"},
 		{"an unknown model", chatPath, `{"model":"gpt-9","messages":[` + user + `]}`, 404, "model", `there is no model "gpt-9"; this server has "tiny"`},
 		{"no model", chatPath, `{"messages":[` + user + `]}`, 400, "model", "model is missing"},
@@ -63,7 +63,10 @@ func TestBadRequestsGetOpenAIsErrorWithAUsefulMessage(t *testing.T) {
 		{"two prompts", textPath, `{"model":"tiny","prompt":["a","b"]}`, 400, "prompt", "one text a request"},
 		{"a prompt of ids", textPath, `{"model":"tiny","prompt":[1,2]}`, 400, "prompt", "give a string"},
 		{"messages for a text", textPath, `{"model":"tiny","messages":[` + user + `]}`, 400, "messages", "unknown field"},
-		{"log-probabilities", textPath, `{"model":"tiny","prompt":"a","logprobs":3}`, 400, "logprobs", "cannot do"},
+		{"alternatives to tokens of a text", textPath, `{"model":"tiny","prompt":"a","logprobs":3}`, 400, "logprobs", "logprobs is 3, which this server cannot do; give 0 for the chosen tokens' alone, or leave it out"},
+		{"alternatives to tokens of a message", chatPath, chat(`,"logprobs":true,"top_logprobs":3`), 400, "top_logprobs", "top_logprobs is 3, which this server cannot do; leave it out, or give 0"},
+		{"log-probabilities in a number", chatPath, chat(`,"logprobs":1`), 400, "logprobs", "must be true or false, not a number"},
+		{"log-probabilities in a boolean", textPath, `{"model":"tiny","prompt":"a","logprobs":true}`, 400, "logprobs", "must be a whole number"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			response, body := send(t, "POST", server.URL+c.path, c.body)

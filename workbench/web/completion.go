@@ -25,16 +25,25 @@ type endpoint struct {
 	first         func() choice // of a stream, before any text; nil if there is none
 	delta         func(d chat.Delta) choice
 	last          func(finish string) choice
+	scores        func(tokens []chat.TextToken, offset int) any
 }
 
 var chatEndpoint = endpoint{
 	decode: decodeChat, begin: (*Server).beginChat, input: "messages", prefix: "chatcmpl-", object: "chat.completion", chunk: "chat.completion.chunk",
-	whole: chatChoice, first: chatFirst, delta: chatDelta, last: chatLast,
+	whole: chatChoice, first: chatFirst, delta: chatDelta, last: chatLast, scores: chatScores,
 }
 
 var textEndpoint = endpoint{
 	decode: decodeCompletion, begin: (*Server).beginText, input: "prompt", prefix: "cmpl-", object: "text_completion", chunk: "text_completion",
-	whole: textChoice, delta: textDelta, last: textLast,
+	whole: textChoice, delta: textDelta, last: textLast, scores: textScores,
+}
+
+// scored are an answer's log-probabilities if they were asked for, else nil.
+func (e endpoint) scored(r *request, answer *chat.Answer) *scores {
+	if !r.logProbs {
+		return nil
+	}
+	return &scores{answer: answer, shape: e.scores}
 }
 
 // errTimeout ends an answer that takes longer than Limits.Timeout.
@@ -82,7 +91,7 @@ func (s *Server) completion(e endpoint) http.HandlerFunc {
 		if request.stream {
 			s.stream(ctx, w, e, id, request, run.answer)
 		} else {
-			s.plain(ctx, w, e, id, run.answer)
+			s.plain(ctx, w, e, id, request, run.answer)
 		}
 	}
 }
@@ -173,7 +182,7 @@ func (s *Server) problem(ctx context.Context, e endpoint, err error, otherwise i
 }
 
 // plain sends the whole answer at once.
-func (s *Server) plain(ctx context.Context, w http.ResponseWriter, e endpoint, object completionObject, answer *chat.Answer) {
+func (s *Server) plain(ctx context.Context, w http.ResponseWriter, e endpoint, object completionObject, r *request, answer *chat.Answer) {
 	for _, err := range answer.Deltas() {
 		if err != nil {
 			writeError(w, s.problem(ctx, e, err, http.StatusInternalServerError))
@@ -181,7 +190,9 @@ func (s *Server) plain(ctx context.Context, w http.ResponseWriter, e endpoint, o
 		}
 	}
 	object.Object = e.object
-	object.Choices = []choice{e.whole(answer.Content(), answer.Finish())}
+	whole := e.whole(answer.Content(), answer.Finish())
+	whole.LogProbs = e.scored(r, answer).take()
+	object.Choices = []choice{whole}
 	object.Usage = usageOf(answer.Usage())
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.limits.Stall))
 	writeJSON(w, http.StatusOK, object)

@@ -22,6 +22,7 @@ type request struct {
 	sampling     generate.Sampling
 	seeded       bool // else the seed is drawn
 	overflow     generate.Overflow
+	logProbs     bool
 }
 
 // newRequest has OpenAI's default: temperature 1 and nothing kept from being drawn.
@@ -32,10 +33,12 @@ func newRequest(limits *Limits) *request {
 var chatFields = map[string]reader{
 	"messages":              readMessages,
 	"max_completion_tokens": readMaxTokens,
+	"logprobs":              readChatLogProbs,
 }
 
 var completionFields = map[string]reader{
-	"prompt": readPrompt,
+	"prompt":   readPrompt,
+	"logprobs": readTextLogProbs,
 }
 
 // decodeChat reads the body of /v1/chat/completions.

@@ -45,6 +45,7 @@ func FuzzRequestsAreReadOrRefused(f *testing.F) {
 		`{"model":"a","messages":[{"role":"system","content":"b"},{"role":"user","content":"\u0000"}],"n":1,"top_p":0.5,"seed":9223372036854775807}`,
 		`{"stream_options":{"include_usage":true},"logit_bias":{},"temperature":-0,"max_tokens":1,"max_completion_tokens":1}`,
 		"{\"model\":\"\xff\"}", `{"a":1,"a":2}`, `{"model":"a","model":"b"}`, `{"messages":{"role":1}}`,
+		`{"model":"a","prompt":"b","logprobs":0}`, `{"model":"a","messages":[{"role":"user","content":"b"}],"logprobs":true,"top_logprobs":0}`,
 	} {
 		f.Add([]byte(seed))
 	}

@@ -80,7 +80,6 @@ var fixedFields = map[string][]string{
 	"best_of":             {"1"},
 	"echo":                {"false"},
 	"suffix":              {`""`},
-	"logprobs":            {"false"},
 	"top_logprobs":        {"0"},
 }
 

@@ -138,7 +138,7 @@ func (r *fakeRow) Tokens() iter.Seq2[generate.Token, error] {
 				return
 			}
 			r.history = append(r.history, id)
-			if !yield(generate.Token{ID: id}, nil) {
+			if !yield(generate.Token{ID: id, LogProb: -float32(id) / 256}, nil) {
 				return
 			}
 		}

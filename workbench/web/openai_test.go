@@ -92,6 +92,69 @@ func TestOpenAIsClientContinuesATextAndListsModels(t *testing.T) {
 	require.Contains(t, one.RawJSON(), `"pattern":"TMMTMM"`)
 }
 
+func TestOpenAIsClientGetsTheLogProbabilitiesOfChosenTokens(t *testing.T) {
+	api := client(listening(t, &fakeEngine{}, nil), "any")
+	const text = "é\n日"
+	check := func(tokens []openai.ChatCompletionTokenLogprob) {
+		require.Len(t, tokens, len(text))
+		for i, token := range tokens {
+			require.Equal(t, []int64{int64(text[i])}, token.Bytes)
+			require.InDelta(t, -float64(text[i])/256, token.Logprob, 1e-6)
+			require.Empty(t, token.TopLogprobs)
+		}
+		require.Equal(t, "\uFFFD", tokens[0].Token)
+		require.Equal(t, "\n", tokens[2].Token)
+	}
+	params := asks(text)
+	params.Logprobs, params.TopLogprobs = openai.Bool(true), openai.Int(0)
+	answer, err := api.Chat.Completions.New(context.Background(), params)
+	require.NoError(t, err)
+	check(answer.Choices[0].Logprobs.Content)
+
+	stream := api.Chat.Completions.NewStreaming(context.Background(), params)
+	var all openai.ChatCompletionAccumulator
+	for stream.Next() {
+		require.True(t, all.AddChunk(stream.Current()))
+	}
+	require.NoError(t, stream.Err())
+	check(all.Choices[0].Logprobs.Content)
+
+	plain, err := api.Chat.Completions.New(context.Background(), asks(text))
+	require.NoError(t, err)
+	require.Empty(t, plain.Choices[0].Logprobs.Content)
+	require.Contains(t, plain.RawJSON(), `"logprobs":null`)
+}
+
+func TestOpenAIsClientGetsTheLogProbabilitiesOfAText(t *testing.T) {
+	api := client(listening(t, &fakeEngine{}, nil), "any")
+	params := openai.CompletionNewParams{
+		Model: "tiny", Prompt: openai.CompletionNewParamsPromptUnion{OfString: openai.String("aé b")}, Logprobs: openai.Int(0), Stop: openai.CompletionNewParamsStopUnion{OfString: openai.String(" b")},
+	}
+	want := openai.CompletionChoiceLogprobs{
+		Tokens: []string{"a", "\uFFFD", "\uFFFD", " ", "b"}, TextOffset: []int64{0, 1, 2, 2, 3},
+		TokenLogprobs: []float64{-97. / 256, -195. / 256, -169. / 256, -32. / 256, -98. / 256},
+	}
+	same := func(got openai.CompletionChoiceLogprobs) {
+		require.Equal(t, want.Tokens, got.Tokens, "the stop string's tokens were drawn too")
+		require.Equal(t, want.TextOffset, got.TextOffset)
+		require.InDeltaSlice(t, want.TokenLogprobs, got.TokenLogprobs, 1e-6)
+	}
+	answer, err := api.Completions.New(context.Background(), params)
+	require.NoError(t, err)
+	require.Equal(t, "aé", answer.Choices[0].Text)
+	same(answer.Choices[0].Logprobs)
+
+	stream := api.Completions.NewStreaming(context.Background(), params)
+	var all openai.CompletionChoiceLogprobs
+	for stream.Next() {
+		piece := stream.Current().Choices[0].Logprobs
+		all.Tokens, all.TextOffset = append(all.Tokens, piece.Tokens...), append(all.TextOffset, piece.TextOffset...)
+		all.TokenLogprobs = append(all.TokenLogprobs, piece.TokenLogprobs...)
+	}
+	require.NoError(t, stream.Err())
+	same(all)
+}
+
 func TestOpenAIsClientUnderstandsErrors(t *testing.T) {
 	server := listening(t, &fakeEngine{}, func(o *web.Options) { o.Token = "right" })
 	stranger, friend := client(server, "wrong"), client(server, "right")

@@ -182,11 +182,13 @@ func browserAsksForTheToken(t *testing.T, browser context.Context) {
 	b.sees(`document.querySelector("#login").open`, "true")
 	b.keys("#token", "wrong")
 	b.enter()
+	b.sees(`document.querySelector("#login-problem").textContent`, "the token is wrong; send the one given to workbench serve --token")
 	b.sees(`document.querySelector("#login").open`, "true")
 	b.script(`document.querySelector("#token").value = ""`)
 	b.keys("#token", "open sesame")
 	b.enter()
 	b.sees(`document.querySelector("#login").open`, "false")
+	b.sees(`document.querySelector("#model").textContent`, "tiny")
 	b.ask("hello")
 	b.sees(lastText, "hello")
 }

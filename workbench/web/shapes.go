@@ -25,7 +25,7 @@ type choice struct {
 	Text    *string      `json:"text,omitempty"`
 	// FinishReason and LogProbs are null where there is none.
 	FinishReason *string `json:"finish_reason"`
-	LogProbs     *string `json:"logprobs"`
+	LogProbs     any     `json:"logprobs"`
 }
 
 type messageBody struct {

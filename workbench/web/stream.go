@@ -49,7 +49,9 @@ func (e *events) raw(data []byte) error {
 func (s *Server) stream(ctx context.Context, w http.ResponseWriter, e endpoint, object completionObject, r *request, answer *chat.Answer) {
 	object.Object = e.chunk
 	var out *events
-	chunk := func(c choice) error {
+	scores := e.scored(r, answer)
+	chunk := func(c choice, logProbs any) error {
+		c.LogProbs = logProbs
 		object.Choices = []choice{c}
 		return out.send(object)
 	}
@@ -61,7 +63,7 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, e endpoint, 
 		if e.first == nil {
 			return nil
 		}
-		return chunk(e.first())
+		return chunk(e.first(), nil)
 	}
 	for delta, err := range answer.Deltas() {
 		if err != nil {
@@ -73,11 +75,11 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, e endpoint, 
 			}
 			return
 		}
-		if begin() != nil || chunk(e.delta(delta)) != nil {
+		if begin() != nil || chunk(e.delta(delta), scores.take()) != nil {
 			return
 		}
 	}
-	if begin() != nil || chunk(e.last(answer.Finish())) != nil {
+	if begin() != nil || chunk(e.last(answer.Finish()), scores.take()) != nil {
 		return
 	}
 	if r.includeUsage {

@@ -158,11 +158,12 @@ function login(problem) {
   if (!byId("login").open) byId("login").showModal();
 }
 
-async function connect() {
+// connect asks for the model, and for a token where the server wants one. entered says that one was just given.
+async function connect(entered = false) {
   try {
     model = await fetchModel();
   } catch (error) {
-    if (error.status === 401) login("");
+    if (error.status === 401) login(entered ? error.message : "");
     else status.textContent = error.message;
     return;
   }
@@ -183,7 +184,7 @@ byId("login-form").addEventListener("submit", (event) => {
   event.preventDefault();
   setToken(byId("token").value);
   byId("login").close();
-  connect();
+  connect(true);
 });
 byId("login").addEventListener("cancel", (event) => event.preventDefault());
 input.addEventListener("input", () => {

@@ -1,0 +1,110 @@
+package lab_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tandem/workbench/config"
+	"tandem/workbench/lab"
+)
+
+func configured(t *testing.T, overrides ...string) *config.Config {
+	t.Helper()
+	c, err := config.Load("", overrides)
+	require.NoError(t, err)
+	return c
+}
+
+func TestMemoryAndParametersAreThereWithinATenthOfASecond(t *testing.T) {
+	c := configured(t, "depth=32", "vocab=65536")
+	gpu, err := lab.FindGPU("b200")
+	require.NoError(t, err)
+	fastest := time.Hour // of several, for a busy machine may stop one
+	for range 5 {
+		started := time.Now()
+		_, err = lab.Memory(c, &gpu)
+		require.NoError(t, err)
+		_, err = lab.Params(c)
+		require.NoError(t, err)
+		fastest = min(fastest, time.Since(started))
+	}
+	require.Less(t, fastest, 100*time.Millisecond)
+}
+
+// What the project claims of small cards, by prediction; workbench bench memory --limit puts it to the proof on a GPU.
+func TestTheClaimedTrainingsFitTheirCards(t *testing.T) {
+	for _, c := range []struct {
+		name, gpu string
+		overrides []string
+	}{
+		{"16 layers in 12 GB", "rtx3060", []string{"batch=8", "context=1024"}},
+		{"20 layers in 12 GB", "rtx3060", []string{"batch=4", "context=1024"}},
+		{"20 layers in 16 GB", "rtx4080", []string{"batch=8", "context=2048", "checkpoint=1"}},
+		{"26 layers in 24 GB", "rtx4090", []string{"batch=16", "context=2048", "checkpoint=1"}},
+	} {
+		depth := c.name[:2]
+		for _, pattern := range []string{"T" + depth, "M" + depth, "(TM)" + map[string]string{"16": "8", "20": "10", "26": "13"}[depth]} {
+			t.Run(c.name+", "+pattern, func(t *testing.T) {
+				gpu, err := lab.FindGPU(c.gpu)
+				require.NoError(t, err)
+				report, err := lab.Memory(configured(t, append(c.overrides, "pattern="+pattern, "vocab=65536")...), &gpu)
+				require.NoError(t, err)
+				require.True(t, report.Card.Fits)
+			})
+		}
+	}
+}
+
+func TestATrainingThatDoesNotFitSaysWhatToChange(t *testing.T) {
+	gpu, err := lab.FindGPU("rtx3060")
+	require.NoError(t, err)
+	report, err := lab.Memory(configured(t, "depth=20", "vocab=65536", "context=2048", "batch=16"), &gpu)
+	require.ErrorIs(t, err, lab.ErrTooSmall)
+	require.ErrorContains(t, err, "T20 with batch 16 and context 2048 takes")
+	require.ErrorContains(t, err, "does not fit RTX 3060, which has 10.80 GiB for it; the fastest that fits is --batch ")
+	require.False(t, report.Card.Fits)
+	require.Less(t, report.Card.LargestBatch, 16)
+
+	best := report.Card.Settings[0]
+	require.Equal(t, 16, best.Batch*best.Accumulate)
+
+	_, err = lab.Memory(configured(t, "depth=60", "vocab=65536", "context=2048"), &gpu)
+	require.ErrorContains(t, err, "not even --batch 1 --checkpoint 1 fits: take fewer layers, a smaller vocabulary or a shorter context; as it is it fits ")
+}
+
+func TestACaseOfTheMemoryBenchIsReadAsItIsWritten(t *testing.T) {
+	for text, want := range map[string]lab.MemoryCase{
+		"T20:4x1024":       {Pattern: "T20", Batch: 4, Context: 1024, Accumulate: 1},
+		"t12 m8:16x2048:1": {Pattern: "T12 M8", Batch: 16, Context: 2048, Checkpoint: 1, Accumulate: 1},
+		"(TM)2:1x32:2:8":   {Pattern: "(TM)2", Batch: 1, Context: 32, Checkpoint: 2, Accumulate: 8},
+	} {
+		c, err := lab.ParseMemoryCase(text)
+		require.NoError(t, err)
+		require.Equal(t, want, c)
+		again, err := lab.ParseMemoryCase(c.String())
+		require.NoError(t, err)
+		require.Equal(t, c, again)
+	}
+	for text, problem := range map[string]string{
+		"": "write PATTERN:BATCHxCONTEXT", "T20": "write PATTERN:BATCHxCONTEXT", "T20:4": "write PATTERN:BATCHxCONTEXT", "T20:0x8": "at least 1",
+		"T20:4x-1": "write PATTERN", "X2:4x8": "there are T (transformer)", "T20:99999999999999x8": "write PATTERN",
+	} {
+		_, err := lab.ParseMemoryCase(text)
+		require.ErrorContains(t, err, problem, text)
+	}
+}
+
+func TestTheGridOfTheMemoryBenchHas24DifferentCases(t *testing.T) {
+	grid := lab.MemoryGrid()
+	require.Len(t, grid, 24)
+	seen := map[string]bool{}
+	for _, c := range grid {
+		seen[c.String()] = true
+		again, err := lab.ParseMemoryCase(c.String())
+		require.NoError(t, err)
+		require.Equal(t, c, again)
+	}
+	require.Len(t, seen, 24)
+}

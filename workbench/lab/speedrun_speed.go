@@ -1,0 +1,149 @@
+package lab
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"tandem/models"
+	"tandem/workbench/config"
+	"tandem/workbench/train"
+	"tandem/xla"
+)
+
+// speed is how fast a training is, and what memory it takes.
+type speed struct {
+	tokensPerSecond float64
+	bytes           int64
+	// from says how both are known.
+	from, bytesFrom string
+}
+
+const (
+	// measuredSteps are timed after one that is not, for at most measuredTime or once.
+	measuredSteps = 8
+	measuredTime  = 4 * time.Second
+)
+
+// findSpeed predicts for a card, and measures elsewhere.
+func (p *planner) findSpeed(ctx context.Context) (speed, error) {
+	if p.card != nil {
+		report, err := Memory(p.config, p.card)
+		if err != nil {
+			return speed{}, err
+		}
+		return speed{report.Card.Speed.TokensPerSecond, report.Training.Bytes, "predicted for " + p.card.Name, fmt.Sprintf(
+			"predicted for %s, of %s", p.card.Name, gibibytes(p.card.Available()))}, nil
+	}
+	device, err := xla.Open(p.config.Backend)
+	if err != nil {
+		return speed{}, err
+	}
+	defer device.Finalize()
+	p.options.Say(fmt.Sprintf("measuring a few steps of %d × %d tokens on %s", p.config.Train.Batch, p.model.Config.Context, device.Kind))
+	return measureSpeed(ctx, device, p.model, p.config)
+}
+
+// measureSpeed trains for a few steps on noise, which takes as long as text does.
+func measureSpeed(ctx context.Context, device *xla.Device, model *models.Model, c *config.Config) (speed, error) {
+	o := c.Train
+	o.Steps, o.Accumulate, o.Minutes = measuredSteps+1, 1, 0
+	trainer, err := train.New(device, model, o)
+	if err != nil {
+		return speed{}, err
+	}
+	defer trainer.Close()
+	batch := noise(trainer.Options().Batch*model.Config.Context, model.Config.Vocab)
+	var started time.Time
+	steps := 0
+	for ; steps < measuredSteps && (steps < 1 || time.Since(started) < measuredTime); steps++ {
+		if started.IsZero() { // the first one compiles
+			if err := oneStep(ctx, trainer, batch); err != nil {
+				return speed{}, err
+			}
+			started = time.Now()
+		}
+		if err := oneStep(ctx, trainer, batch); err != nil {
+			return speed{}, err
+		}
+	}
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	return speed{
+		float64(steps*len(batch.Tokens)) / time.Since(started).Seconds(), int64(memory.Sys),
+		fmt.Sprintf("measured on %s: %d steps of %d rows", device.Kind, steps, trainer.Options().Batch), "of this process after them" + available(),
+	}, nil
+}
+
+// oneStep does one step and waits for it.
+func oneStep(ctx context.Context, trainer *train.Trainer, batch train.Batch) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err := trainer.Step([]train.Batch{batch}); err != nil {
+		return err
+	}
+	_, err := trainer.Flush()
+	return err
+}
+
+func noise(tokens, vocab int) train.Batch {
+	draw := rand.New(rand.NewPCG(1, 2))
+	batch := train.Batch{Tokens: make([]int32, tokens), Targets: make([]int32, tokens), Documents: make([]int32, tokens)}
+	for i := range tokens {
+		batch.Tokens[i], batch.Targets[i] = draw.Int32N(int32(vocab)), draw.Int32N(int32(vocab))
+	}
+	return batch
+}
+
+// hostFactor is what a training takes in float32, by the prediction for 2-byte activations.
+const hostFactor = 2
+
+// fitsHost refuses, before anything is allocated, what this machine has no memory for.
+func (p *planner) fitsHost() error {
+	free, ok := freeMemory()
+	if !ok {
+		return nil
+	}
+	training := p.config.Train.Memory(p.model)
+	takes := hostFactor * p.model.TrainingMemory(training).Bytes
+	if takes <= free {
+		return nil
+	}
+	remedy := "not even --batch 1 fits: take fewer layers, a smaller vocabulary or a shorter context"
+	if most := p.model.LargestBatch(training, free/hostFactor); most > 0 {
+		remedy = fmt.Sprintf("--batch %d fits", most)
+	}
+	return fmt.Errorf("speedrun: %s with batch %d and context %d takes about %s in float32, and this machine has %s free; %s",
+		p.plan.Pattern, training.Batch, p.model.Config.Context, gibibytes(takes), gibibytes(free), remedy)
+}
+
+// available says in words how much memory is free.
+func available() string {
+	if free, ok := freeMemory(); ok {
+		return fmt.Sprintf("; %s are free beside it", gibibytes(free))
+	}
+	return ""
+}
+
+// freeMemory is what programs may still take, where the system tells: on Linux.
+func freeMemory() (bytes int64, ok bool) {
+	file, err := os.Open("/proc/meminfo")
+	if err != nil {
+		return 0, false
+	}
+	defer file.Close()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		if rest, found := strings.CutPrefix(lines.Text(), "MemAvailable:"); found {
+			var kilobytes int64
+			_, err := fmt.Sscanf(rest, "%d kB", &kilobytes)
+			return kilobytes << 10, err == nil
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,128 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tandem/models"
+)
+
+func planFor(t *testing.T, card string, overrides ...string) (SpeedrunPlan, error) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	return PlanSpeedrun(context.Background(), SpeedrunOptions{SpeedrunWish: SpeedrunWish{
+		GPU: card, Overrides: append([]string{"backend=go"}, overrides...),
+	}})
+}
+
+func TestAPlanForACardFitsItAndItsNumbersAgree(t *testing.T) {
+	for _, card := range []string{"RTX 3070", "RTX 4090", "H100", "B200"} {
+		for _, dial := range []string{"depth=4", "depth=12", "pattern=(TM)8", "pattern=T2 M7 T M6 T M T2"} {
+			t.Run(card+" "+dial, func(t *testing.T) {
+				plan, err := planFor(t, card, dial)
+				require.NoError(t, err)
+				gpu, err := models.GPUByName(card)
+				require.NoError(t, err)
+				report, err := Memory(plan.Config, &gpu)
+				require.NoError(t, err, "it fits")
+				tuned := *plan.Config
+				tuned.Train.Batch, tuned.Train.Accumulate = plan.Tuning.Batch, 1
+				_, err = Memory(&tuned, &gpu)
+				require.NoError(t, err, "so does its tuning")
+
+				value := map[string]float64{}
+				for _, v := range append(plan.Values, plan.Estimates...) {
+					require.NotEmpty(t, v.Formula, v.Key)
+					value[v.Key] = v.Value
+				}
+				train := plan.Config.Train
+				require.EqualValues(t, train.Batch*train.Accumulate*plan.Config.Model.Resolved().Context, value["tokens_per_step"])
+				require.LessOrEqual(t, value["steps"]*value["tokens_per_step"], value["tokens"])
+				require.Greater(t, (value["steps"]+1)*value["tokens_per_step"], value["tokens"])
+				require.InDelta(t, value["steps"]*value["tokens_per_step"]/report.Card.Speed.TokensPerSecond, value["base_seconds"], 0.5)
+			})
+		}
+	}
+}
+
+func TestMinutesBoundTheStepsByThePredictedSpeed(t *testing.T) {
+	long, err := planFor(t, "h100")
+	require.NoError(t, err)
+	short, err := planFor(t, "h100", "minutes=5")
+	require.NoError(t, err)
+	require.Less(t, short.Config.Train.Steps*short.Config.Train.Batch*short.Config.Train.Accumulate,
+		long.Config.Train.Steps*long.Config.Train.Batch*long.Config.Train.Accumulate)
+	for _, v := range short.Estimates {
+		if v.Key == "base_seconds" {
+			require.InEpsilon(t, 300, v.Value, 0.05)
+		}
+	}
+}
+
+func TestWhatIsGivenTakesThePlaceOfWhatIsDerived(t *testing.T) {
+	plan, err := planFor(t, "h100", "depth=12", "batch=16", "accumulate=4", "weight_decay=0.5", "steps=77", "seed=3")
+	require.NoError(t, err)
+	train := plan.Config.Train
+	require.Equal(t, []any{16, 4, 0.5, 77, uint64(3)}, []any{train.Batch, train.Accumulate, train.WeightDecay, train.Steps, train.Seed})
+	given := 0
+	for _, v := range plan.Values {
+		if v.Formula == "given" {
+			given++
+		}
+	}
+	require.Equal(t, 5, given, "depth, batch, accumulate, weight_decay and steps are said to be given")
+}
+
+func TestABatchThatDoesNotFitIsRefusedWithOneThatDoes(t *testing.T) {
+	_, err := planFor(t, "rtx3070", "depth=12", "batch=64")
+	require.ErrorIs(t, err, ErrTooSmall)
+	require.ErrorContains(t, err, "the fastest that fits is --batch ")
+	if _, known := freeMemory(); known {
+		_, err = planFor(t, "", "batch=1000000")
+		require.ErrorContains(t, err, "free; --batch ")
+	}
+}
+
+func TestADamagedStateIsRefusedAndNamed(t *testing.T) {
+	for _, text := range []string{"", "{", "{}", `{"hash": 3}`} {
+		t.Run(text, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			require.NoError(t, os.MkdirAll("runs/one", 0o755))
+			require.NoError(t, os.WriteFile("runs/one/speedrun.json", []byte(text), 0o644))
+			_, err := Speedrun(context.Background(), SpeedrunOptions{Name: "one", SpeedrunWish: SpeedrunWish{Overrides: []string{"backend=go"}}})
+			require.ErrorContains(t, err, filepath.Join("runs", "one", "speedrun.json"))
+			require.ErrorContains(t, err, "choose another --run NAME")
+		})
+	}
+}
+
+func TestAFolderOfSomethingElseIsLeftAlone(t *testing.T) {
+	for _, folder := range []string{"one", "one-base", "one-sft"} {
+		t.Run(folder, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			file := filepath.Join(RunsFolder, folder, "thesis.txt")
+			require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+			require.NoError(t, os.WriteFile(file, nil, 0o644))
+			_, err := Speedrun(context.Background(), SpeedrunOptions{Name: "one", SpeedrunWish: SpeedrunWish{
+				Overrides: []string{"backend=go", "pattern=T", "width=16", "vocab=300", "context=16", "steps=1"},
+			}})
+			require.ErrorContains(t, err, fmt.Sprintf("%s exists and is not of this speedrun", filepath.Join(RunsFolder, folder)))
+			require.FileExists(t, file)
+		})
+	}
+}
+
+func TestAPlanThatIsCancelledIsInterrupted(t *testing.T) {
+	t.Chdir(t.TempDir())
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err := PlanSpeedrun(ctx, SpeedrunOptions{SpeedrunWish: SpeedrunWish{Overrides: []string{"backend=go", "pattern=T", "width=16", "vocab=300", "context=16"}}})
+	require.ErrorIs(t, err, ErrInterrupted)
+	require.ErrorContains(t, err, "interrupted in planning")
+	require.NoDirExists(t, RunsFolder)
+}

@@ -7,5 +7,5 @@
 // Never imports: models, xla, or anything that shows or serves a conversation.
 //
 // Read message.go first, then template.go (messages to tokens), answer.go (tokens to an answer) and session.go;
-// read.go reads conversations to learn from.
+// read.go reads conversations to learn from, trace.go says how an answer was made.
 package chat

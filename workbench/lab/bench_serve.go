@@ -17,7 +17,7 @@ import (
 type LoadOptions struct {
 	// URL is the server's, such as http://127.0.0.1:8000; Token is what it asks clients for, "" if nothing.
 	URL, Token string
-	// Clients ask at the same time, each Requests questions one after the other. A question has Words words, its answer at
+	// Clients ask at the same time, each Requests questions one after the other. A question has Words words, two at the least, its answer at
 	// most Tokens tokens.
 	Clients, Requests, Words, Tokens int
 }
@@ -49,7 +49,7 @@ type LoadBench struct {
 	// SameAsAlone counts the answers whose questions got the same text when they were asked again one at a time. In
 	// bfloat16 a product's rounding depends on the number of rows, so that a few greedy answers may part.
 	SameAsAlone int `json:"same_as_alone"`
-	// EngineTokensPerSecond is the same load on the engine itself, EngineShare the server's part of it; 0 where the
+	// EngineTokensPerSecond is the same load on the engine itself, EngineShare the server's part of it; absent where the
 	// engine is not in this process.
 	EngineTokensPerSecond float64 `json:"engine_tokens_per_second,omitempty"`
 	EngineShare           float64 `json:"engine_share,omitempty"`

@@ -60,7 +60,8 @@ func (r *reinforcement) current() (err error) {
 		}
 		rows = min(most, r.settings.Questions*r.settings.Group)
 	}
-	r.engine, err = generate.New(r.device, r.model, r.policy.Weights(), generate.Options{Rows: rows, Capacity: r.capacity(), Queue: max(1024, 2*rows)})
+	queue := rows + 3*max(r.settings.Group, r.settings.HeldSamples) // more than are open at once; see rollouts
+	r.engine, err = generate.New(r.device, r.model, r.policy.Weights(), generate.Options{Rows: rows, Capacity: r.capacity(), Queue: queue})
 	if err == nil {
 		r.chat, err = chat.NewModel(chat.Over(r.engine), r.tokenizer)
 	}
@@ -76,13 +77,14 @@ func (r *reinforcement) roll(ctx context.Context, step int) ([][]train.Rollout, 
 	return r.rollouts(ctx, r.ask(round), r.settings.Group, uint64(round))
 }
 
-// rollouts draws a group of answers to each question. Seeds come of the stream, the question's place and the sample.
+// rollouts draws a group of answers to each question. The seeds are fixed by the run's, the stream, and
+// the places of question and answer.
 func (r *reinforcement) rollouts(ctx context.Context, questions []RLQuestion, samples int, stream uint64) ([][]train.Rollout, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	seeds := rand.New(rand.NewPCG(r.config.Train.Seed, stream))
 	groups := make([][]train.Rollout, len(questions))
-	// Enough questions at once that rows never wait for a prompt, and no more, for each keeps the state of its own.
+	// Enough questions at once that no row waits for a prompt, and no more, for each keeps the state of its own.
 	open := make(chan struct{}, r.engine.Options().Rows/samples+2)
 	var group sync.WaitGroup
 	for i, question := range questions {
@@ -123,8 +125,10 @@ func (r *reinforcement) answers(ctx context.Context, question RLQuestion, seed u
 				return
 			}
 			trace := answer.Trace()
+			// What a tool put in may reach beyond the row, where nothing is drawn any more.
+			length := min(len(trace.Tokens), r.capacity()+1)
 			rollouts[i] = train.Rollout{
-				Tokens: trace.Tokens, Drawn: trace.Drawn, LogProbs: trace.LogProbs,
+				Tokens: trace.Tokens[:length], Drawn: trace.Drawn[:length], LogProbs: trace.LogProbs[:length],
 				Reward: question.Reward(answer.Content().Text()), Ended: answer.Finish() == generate.FinishStop,
 			}
 		})

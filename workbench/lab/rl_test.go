@@ -58,14 +58,14 @@ func TestAModelLearnsWhatItsAnswersAreRewardedFor(t *testing.T) {
 	result, err := rl(t, t.Context(), RLOptions{
 		Parent: parent, Questions: letters(6, "e"), Held: letters(2, "e"), Report: func(e train.Event) { reported = append(reported, e) },
 		Settings: RLSettings{Questions: 3, Group: 8, MaxTokens: 6, TopK: -1, HeldSamples: 4},
-	}, "steps=20", "lr_scale=1", "eval_every=10")
+	}, "steps=30", "lr_scale=1", "eval_every=15")
 	require.NoError(t, err)
 	require.Equal(t, "base-rl-001", result.Name)
 	require.Equal(t, &Parent{Run: "base", Checkpoint: "step-000004", Step: 4}, result.Parent)
-	require.EqualValues(t, 20*3*8, result.Rollouts)
-	require.Less(t, result.Before["held_reward"], 0.2)
-	require.Greater(t, result.After["held_reward"], 0.4)
-	require.Greater(t, result.Reward, 0.4)
+	require.EqualValues(t, 30*3*8, result.Rollouts)
+	require.Less(t, result.Before["held_reward"], 0.15)
+	require.Greater(t, result.After["held_reward"], 0.8)
+	require.Greater(t, result.Reward, 0.7)
 	require.Contains(t, result.After, "pass@4")
 	require.Positive(t, result.RollSeconds)
 	require.Greater(t, result.Seconds, result.RollSeconds)
@@ -90,11 +90,25 @@ func TestAModelLearnsWhatItsAnswersAreRewardedFor(t *testing.T) {
 			require.Contains(t, record.Values, "pass@1")
 		}
 	}
-	require.Equal(t, []int{20, 3}, []int{steps, scores})
+	require.Equal(t, []int{30, 3}, []int{steps, scores})
 	opened, err := OpenChat(run, "go", EngineOptions{}, func(string) {})
 	require.NoError(t, err)
 	defer opened.Close()
 	require.True(t, opened.Tuned())
+}
+
+func TestTrainingSeesAnswersAsTheyWereDrawn(t *testing.T) {
+	settings := RLSettings{Questions: 2, Group: 4, PolicyOptions: PolicyOptions{Clip: 1e-4}}
+	result, err := rl(t, t.Context(), RLOptions{Parent: base(t), Questions: letters(5, "abcdefghijklmnopqrstuvwxyz"), Settings: settings}, "steps=1")
+	require.NoError(t, err)
+	records, _, err := runlog.Read(filepath.Join(result.Run.Folder, runlog.MetricsFile))
+	require.NoError(t, err)
+	for _, record := range records {
+		if record.Kind == runlog.KindStep {
+			require.Positive(t, record.Values["used"])
+			require.Zero(t, record.Values["clipped"], "no token's probability differs by a ten-thousandth")
+		}
+	}
 }
 
 func TestAnInterruptedTrainingOnRewardsResumesBitForBit(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -135,17 +136,26 @@ func (o SpeedrunOptions) Validate() error {
 	if o.Epochs < 0 || o.Limit < 0 || !(o.Ratio >= 0) {
 		return fmt.Errorf("speedrun: epochs %d, tasks_limit %d, ratio %g: may not be negative; 0 is the default", o.Epochs, o.Limit, o.Ratio)
 	}
-	has := func(key string) bool {
-		return slices.ContainsFunc(o.Overrides, func(pair string) bool { return strings.HasPrefix(pair, key+"=") })
-	}
-	if has("run") {
+	given := o.given()
+	if given["run"] {
 		return errors.New("speedrun: run is no key here; give the name as Name")
 	}
-	if has("steps") && (has("minutes") || o.Ratio > 0) || has("minutes") && o.Ratio > 0 {
+	if given["steps"] && (given["minutes"] || given["ratio"]) || given["minutes"] && given["ratio"] {
 		return errors.New("speedrun: steps, minutes and ratio each say how long the base trains; give one")
 	}
 	_, err := config.Load("", o.Overrides)
 	return err
+}
+
+// given are the keys that take the place of what would be derived. A zero stands for the default, but where it means none.
+func (w SpeedrunWish) given() map[string]bool {
+	keys := map[string]bool{"ratio": w.Ratio != 0}
+	for _, pair := range w.Overrides {
+		key, value, _ := strings.Cut(pair, "=")
+		number, err := strconv.ParseFloat(value, 64)
+		keys[key] = err != nil || number != 0 || key == "weight_decay" || key == "checkpoint"
+	}
+	return keys
 }
 
 // do makes one stage, unless it is made already. What was made of an older version of it is made again.

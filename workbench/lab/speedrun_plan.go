@@ -95,17 +95,12 @@ type planner struct {
 
 // planner finds out where the speedrun is to be, and what model that suits.
 func (o SpeedrunOptions) planner() (*planner, error) {
-	p := &planner{options: o, given: map[string]bool{}}
-	p.given["ratio"] = o.Ratio != 0
-	backend := "auto"
-	for _, pair := range o.Overrides {
-		key, value, _ := strings.Cut(pair, "=")
-		p.given[key] = true
-		if key == "backend" {
-			backend = value
-		}
+	p := &planner{options: o, given: o.given()}
+	wished, err := config.Load("", o.Overrides)
+	if err != nil {
+		return nil, err
 	}
-	device, err := xla.Open(backend)
+	device, err := xla.Open(wished.Backend)
 	if err != nil {
 		return nil, err
 	}

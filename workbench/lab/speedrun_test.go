@@ -78,6 +78,16 @@ func TestWhatIsGivenTakesThePlaceOfWhatIsDerived(t *testing.T) {
 	require.Equal(t, 5, given, "depth, batch, accumulate, weight_decay and steps are said to be given")
 }
 
+func TestZeroStandsForTheDefaultButNoDecayIsNone(t *testing.T) {
+	usual, err := planFor(t, "h100")
+	require.NoError(t, err)
+	zeros, err := planFor(t, "h100", "batch=0", "accumulate=0", "steps=0", "lr_scale=0.0", "minutes=0", "warmdown=0", "weight_decay=0")
+	require.NoError(t, err)
+	require.Zero(t, zeros.Config.Train.WeightDecay)
+	zeros.Config.Train.WeightDecay = usual.Config.Train.WeightDecay
+	require.Equal(t, usual.Config.Train, zeros.Config.Train)
+}
+
 func TestABatchThatDoesNotFitIsRefusedWithOneThatDoes(t *testing.T) {
 	_, err := planFor(t, "rtx3070", "depth=12", "batch=64")
 	require.ErrorIs(t, err, ErrTooSmall)
@@ -125,4 +135,20 @@ func TestAPlanThatIsCancelledIsInterrupted(t *testing.T) {
 	require.ErrorIs(t, err, ErrInterrupted)
 	require.ErrorContains(t, err, "interrupted in planning")
 	require.NoDirExists(t, RunsFolder)
+}
+
+func TestATrainingThatWasKilledBeforeItsFirstCheckpointBeginsAnewAndADamagedOneIsKept(t *testing.T) {
+	t.Chdir(t.TempDir())
+	s := &speedrun{options: SpeedrunOptions{}.resolved()}
+	require.NoError(t, os.MkdirAll("runs/early", 0o755))
+	require.NoError(t, os.WriteFile("runs/early/metrics.jsonl", nil, 0o644))
+	run, err := s.begin("early")
+	require.NoError(t, err)
+	require.Nil(t, run)
+	require.NoDirExists(t, "runs/early")
+
+	require.NoError(t, os.MkdirAll("runs/damaged/step-000005", 0o755))
+	_, err = s.begin("damaged")
+	require.ErrorContains(t, err, "damaged has only checkpoints that cannot be used, such as step-000005")
+	require.DirExists(t, "runs/damaged/step-000005")
 }

@@ -19,8 +19,8 @@ import (
 // ignore) and the document of each within its row.
 type Batch struct {
 	Tokens, Targets, Documents []int32
-	// Shares are what each target's cross-entropy counts in the sum that a policy's step lowers, float32 [Batch, Context];
-	// nil elsewhere, where the mean is lowered.
+	// Shares are what each target's cross-entropy counts in the sum that a Policy's step lowers, as many as Targets; nil
+	// elsewhere, where the mean is lowered.
 	Shares []float32
 	// Notes are what the run's log should know of the batch, such as that a corpus begins anew.
 	Notes []string

@@ -49,10 +49,10 @@ func benchTrain() *cobra.Command {
 				return printJSON(os.Stdout, r)
 			}
 			rows := [][]string{
-				{"model", fmt.Sprintf("%s, %s parameters, vocabulary %d", r.Pattern, repl.Grouped(r.Parameters), r.Vocab)},
+				{"model", fmt.Sprintf("%s, %s parameters, vocabulary %d", r.Pattern, lab.Grouped(r.Parameters), r.Vocab)},
 				{"measured", fmt.Sprintf("%s on %d × %d tokens", r.What, r.Batch, r.Context)},
 				{"time", fmt.Sprintf("%.1f ms; compiled in %.1f s", 1000*r.Seconds, r.CompileSeconds)},
-				{"speed", fmt.Sprintf("%s tokens/s", repl.Grouped(int(r.TokensPerSecond)))},
+				{"speed", fmt.Sprintf("%s tokens/s", lab.Grouped(int(r.TokensPerSecond)))},
 				{"products", fmt.Sprintf("%.3g TFLOP/s, %.0f%% of the device's %.3g on one large product", r.TFLOPs, 100*r.PeakShare, r.PeakTFLOPs)},
 			}
 			if r.MemoryBytes > 0 {

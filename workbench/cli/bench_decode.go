@@ -52,11 +52,11 @@ func benchDecode() *cobra.Command {
 func printDecode(results []lab.DecodeBench) error {
 	b := results[0]
 	fmt.Printf("%s, %d tokens a row after %d, %d a trip; %s bytes of state a row, %s of weights; a large copy runs at %.4g GB/s\n\n",
-		b.Pattern, b.Tokens, b.Prompt, b.Trip, repl.Grouped(int(b.StateBytes)), repl.Grouped(int(b.WeightBytes)), b.PeakGBPerSecond)
+		b.Pattern, b.Tokens, b.Prompt, b.Trip, lab.Grouped(int(b.StateBytes)), lab.Grouped(int(b.WeightBytes)), b.PeakGBPerSecond)
 	var rows [][]string
 	for _, b := range results {
 		rows = append(rows, []string{
-			fmt.Sprint(b.Rows), fmt.Sprintf("%.1f", 1000*b.FirstSeconds), repl.Grouped(int(b.TokensPerSecond)),
+			fmt.Sprint(b.Rows), fmt.Sprintf("%.1f", 1000*b.FirstSeconds), lab.Grouped(int(b.TokensPerSecond)),
 			fmt.Sprintf("%.2f", b.MillisecondsPerToken), fmt.Sprintf("%.1f", b.GBPerSecond), fmt.Sprintf("%.0f%%", 100*b.PeakShare),
 		})
 	}

@@ -47,10 +47,10 @@ func benchPrefill() *cobra.Command {
 
 func printPrefill(results []lab.PrefillBench) error {
 	b := results[0]
-	fmt.Printf("%s, one prompt at a time in chunks of %v; %s bytes of state\n\n", b.Pattern, b.Chunks, repl.Grouped(int(b.StateBytes)))
+	fmt.Printf("%s, one prompt at a time in chunks of %v; %s bytes of state\n\n", b.Pattern, b.Chunks, lab.Grouped(int(b.StateBytes)))
 	var rows [][]string
 	for _, b := range results {
-		rows = append(rows, []string{repl.Grouped(b.Prompt), fmt.Sprintf("%.1f", 1000*b.FirstSeconds), repl.Grouped(int(b.TokensPerSecond))})
+		rows = append(rows, []string{lab.Grouped(b.Prompt), fmt.Sprintf("%.1f", 1000*b.FirstSeconds), lab.Grouped(int(b.TokensPerSecond))})
 	}
 	return repl.WriteTable(os.Stdout, []string{"prompt", "ms to the first token", "tokens/s"}, rows)
 }

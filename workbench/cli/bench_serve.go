@@ -121,13 +121,13 @@ func printLoad(b lab.LoadBench) error {
 	rows := [][]string{
 		{"load", fmt.Sprintf("%d clients, %d questions each, on %s", b.Clients, b.Requests, b.Model)},
 		{"answers", fmt.Sprintf("%d%s", b.Answers, problems)},
-		{"tokens", fmt.Sprintf("%s of prompts, %s of answers", repl.Grouped(b.PromptTokens), repl.Grouped(b.AnswerTokens))},
-		{"speed", fmt.Sprintf("%s tokens/s of answers", repl.Grouped(int(b.TokensPerSecond)))},
+		{"tokens", fmt.Sprintf("%s of prompts, %s of answers", lab.Grouped(b.PromptTokens), lab.Grouped(b.AnswerTokens))},
+		{"speed", fmt.Sprintf("%s tokens/s of answers", lab.Grouped(int(b.TokensPerSecond)))},
 		{"first text", fmt.Sprintf("after %.1f ms, %.1f (95%%), %.1f (99%%)", 1000*b.First.P50, 1000*b.First.P95, 1000*b.First.P99)},
 		{"same as alone", fmt.Sprintf("%d of %d", b.SameAsAlone, b.Answers)},
 	}
 	if b.EngineTokensPerSecond > 0 {
-		rows = append(rows, []string{"engine itself", fmt.Sprintf("%s tokens/s; the server gives %.0f%% of that", repl.Grouped(int(b.EngineTokensPerSecond)), 100*b.EngineShare)})
+		rows = append(rows, []string{"engine itself", fmt.Sprintf("%s tokens/s; the server gives %.0f%% of that", lab.Grouped(int(b.EngineTokensPerSecond)), 100*b.EngineShare)})
 	}
 	return repl.WriteTable(os.Stdout, []string{"what", "value"}, rows)
 }

@@ -106,7 +106,7 @@ func printDescription(out io.Writer, d lab.DataDescription) {
 		line("files", "%d, %s", d.Files, size(d.Bytes))
 	}
 	if d.Documents >= 0 {
-		line("documents", "%s", repl.Grouped(int(d.Documents)))
+		line("documents", "%s", lab.Grouped(int(d.Documents)))
 	} else {
 		line("documents", "not known until all files are here; workbench data fetch gets them")
 	}

@@ -52,14 +52,14 @@ func memoryStates() *cobra.Command {
 func printStates(out io.Writer, states []lab.RowState) error {
 	heading := []string{"pattern", "bytes", "and a token"}
 	for _, length := range states[0].Tokens {
-		heading = append(heading, "at "+repl.Grouped(length))
+		heading = append(heading, "at "+lab.Grouped(length))
 	}
 	heading = append(heading, "of "+states[0].Pattern)
 	var rows [][]string
 	for _, s := range states {
-		row := []string{s.Pattern, repl.Grouped(int(s.Fixed)), repl.Grouped(int(s.PerToken))}
+		row := []string{s.Pattern, lab.Grouped(int(s.Fixed)), lab.Grouped(int(s.PerToken))}
 		for _, bytes := range s.Bytes {
-			row = append(row, repl.Grouped(int(bytes)))
+			row = append(row, lab.Grouped(int(bytes)))
 		}
 		last := len(s.Bytes) - 1
 		rows = append(rows, append(row, fmt.Sprintf("%.3g%%", 100*float64(s.Bytes[last])/float64(states[0].Bytes[last]))))

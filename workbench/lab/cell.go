@@ -99,8 +99,8 @@ func fail(err error) error {
 	return err
 }
 
-// grouped writes a count with commas: 560,988,160.
-func grouped[T int | int64](count T) string {
+// Grouped writes a count with commas: 560,988,160.
+func Grouped[T int | int64](count T) string {
 	digits := strconv.FormatInt(int64(count), 10)
 	for at := len(digits) - 3; at > 0; at -= 3 {
 		digits = digits[:at] + "," + digits[at:]

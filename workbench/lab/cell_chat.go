@@ -121,7 +121,7 @@ func (t *Talk) Show() *Talk {
 	line := plot.Line{Points: true}
 	for _, turn := range t.turns {
 		u, bytes := turn.usage, float64(state.Fixed+int64(turn.tokens)*state.PerToken)
-		table.Rows = append(table.Rows, []string{short(turn.message), grouped(turn.tokens), grouped(turn.tokens - u.ReusedTokens), scaled(bytes, "B"),
+		table.Rows = append(table.Rows, []string{short(turn.message), Grouped(turn.tokens), Grouped(turn.tokens - u.ReusedTokens), scaled(bytes, "B"),
 			fmt.Sprintf("%.2f s", u.FirstSeconds), fmt.Sprintf("%.0f", u.TokensPerSecond)})
 		line.X, line.Y = append(line.X, float64(turn.tokens)), append(line.Y, bytes/1e3)
 	}

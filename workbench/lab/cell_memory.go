@@ -44,7 +44,7 @@ func (m *Architecture) Estimate(gpus ...string) *Architecture {
 			fail(err)
 			continue
 		}
-		fits, speed := "yes", "about "+grouped(int(r.Card.Speed.TokensPerSecond))
+		fits, speed := "yes", "about "+Grouped(int(r.Card.Speed.TokensPerSecond))
 		if !r.Card.Fits {
 			fits, speed = "no", "-"
 		}
@@ -70,7 +70,7 @@ func (m *Architecture) Explore() *Architecture {
 	}
 	grid := Grid{Title: "Training memory of " + m.Pattern(), XName: "batch", YName: "context"}
 	for _, context := range exploredContexts {
-		grid.Y = append(grid.Y, grouped(context))
+		grid.Y = append(grid.Y, Grouped(context))
 	}
 	for _, batch := range exploredBatches {
 		grid.X = append(grid.X, fmt.Sprint(batch))

@@ -111,7 +111,7 @@ func (r *Run) Show() *Run {
 	}
 	table := Table{Heading: []string{"checkpoint", "steps"}}
 	for _, entry := range saved {
-		table.Rows = append(table.Rows, []string{filepath.Base(entry.Dir), grouped(entry.Step)})
+		table.Rows = append(table.Rows, []string{filepath.Base(entry.Dir), Grouped(entry.Step)})
 	}
 	for _, bad := range skipped {
 		table.Rows = append(table.Rows, []string{"unusable: " + bad.String(), ""})

@@ -228,18 +228,18 @@ func (c *Comparison) Table() Table {
 	if !slices.ContainsFunc(c.Entries, func(entry Compared) bool { return entry.Run != "" }) {
 		table := Table{Heading: []string{"pattern", "parameters", "FLOPs a step"}}
 		for _, entry := range c.Entries {
-			table.Rows = append(table.Rows, []string{entry.Pattern, grouped(entry.Parameters), scaled(entry.StepFLOPs, "")})
+			table.Rows = append(table.Rows, []string{entry.Pattern, Grouped(entry.Parameters), scaled(entry.StepFLOPs, "")})
 		}
 		return table
 	}
 	table := Table{Heading: []string{"run", "pattern", "parameters", "FLOPs a step", "steps", "tokens", "seconds", "tokens/s", "loss", "bits per byte"}}
 	for _, entry := range c.Entries {
 		s := entry.Summary
-		row := []string{entry.Run, entry.Pattern, grouped(entry.Parameters), scaled(entry.StepFLOPs, "")}
+		row := []string{entry.Run, entry.Pattern, Grouped(entry.Parameters), scaled(entry.StepFLOPs, "")}
 		if entry.Run == "" {
 			row = append(row, "-", "-", "-", "-", "-", "-")
 		} else {
-			row = append(row, grouped(s.Steps), grouped(s.Tokens), fmt.Sprintf("%.0f", s.Seconds), known(s.TokensPerSecond, "%.0f"),
+			row = append(row, Grouped(s.Steps), Grouped(s.Tokens), fmt.Sprintf("%.0f", s.Seconds), known(s.TokensPerSecond, "%.0f"),
 				known(s.LastLoss, "%.3f"), known(s.BestValidation, "%.3f"))
 		}
 		table.Rows = append(table.Rows, row)

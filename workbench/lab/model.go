@@ -126,7 +126,7 @@ func (m *Architecture) Show() *Architecture {
 		Picture: m.Picture(),
 		Tables:  []Table{accountTable(m.model.Account()), memoryTable(report)},
 		Note: fmt.Sprintf("A training step of %s tokens (%s rows of %d) takes %s, %s a token. A conversation of %d tokens keeps %s of state. %s",
-			grouped(tokens), rows, m.model.Config.Context, scaled(m.FLOPs(), "FLOPs"), scaled(m.FLOPs()/float64(tokens), "FLOPs"),
+			Grouped(tokens), rows, m.model.Config.Context, scaled(m.FLOPs(), "FLOPs"), scaled(m.FLOPs()/float64(tokens), "FLOPs"),
 			m.model.Config.Context, scaled(float64(m.StateBytes(m.model.Config.Context)), "B"), smallest),
 	})
 	return m
@@ -167,9 +167,9 @@ func accountTable(account models.Account) Table {
 	}
 	for _, row := range rows {
 		count := counts[row]
-		table.Rows = append(table.Rows, []string{row.Name, fmt.Sprint(count), grouped(row.Parameters),
-			grouped(count * row.Parameters), fmt.Sprintf("%.1f%%", 100*float64(count)*row.Share)})
+		table.Rows = append(table.Rows, []string{row.Name, fmt.Sprint(count), Grouped(row.Parameters),
+			Grouped(count * row.Parameters), fmt.Sprintf("%.1f%%", 100*float64(count)*row.Share)})
 	}
-	table.Rows = append(table.Rows, []string{"total", "", "", grouped(account.Parameters), "100.0%"})
+	table.Rows = append(table.Rows, []string{"total", "", "", Grouped(account.Parameters), "100.0%"})
 	return table
 }

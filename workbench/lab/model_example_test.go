@@ -124,3 +124,8 @@ func ExampleShowSelection() {
 func ExampleShowScan() {
 	lab.ShowScan("go")
 }
+
+func ExampleGrouped() {
+	fmt.Println(lab.Grouped(560988160))
+	// Output: 560,988,160
+}

@@ -56,10 +56,10 @@ func (p SpeedrunPlan) Rows() (rows [][]string) {
 func (r *SpeedrunReport) results() (lines []string) {
 	if b := r.Base; b != nil {
 		lines = append(lines, fmt.Sprintf("- %s: %s parameters, %d steps, %s tokens in %s; validation %.3f bits per byte (a unigram model: %.3f)",
-			b.Run, grouped(b.Parameters), b.Steps, grouped(b.Tokens), duration(b.Seconds), b.BPB, b.UnigramBPB))
+			b.Run, Grouped(b.Parameters), b.Steps, Grouped(b.Tokens), duration(b.Seconds), b.BPB, b.UnigramBPB))
 	}
 	if t := r.Tuned; t != nil {
-		line := fmt.Sprintf("- %s: %d steps, %s tokens in %s", t.Run, t.Steps, grouped(t.Tokens), duration(t.Seconds))
+		line := fmt.Sprintf("- %s: %d steps, %s tokens in %s", t.Run, t.Steps, Grouped(t.Tokens), duration(t.Seconds))
 		if t.BPB > 0 {
 			line += fmt.Sprintf("; %.3f bits per byte of the assistant's text (before: %.3f)", t.BPB, t.Before)
 		}

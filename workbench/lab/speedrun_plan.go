@@ -53,7 +53,7 @@ func (v SpeedrunValue) String() string {
 		return duration(v.Value)
 	}
 	if v.Value == math.Trunc(v.Value) && math.Abs(v.Value) < 1e15 {
-		return grouped(int64(v.Value))
+		return Grouped(int64(v.Value))
 	}
 	return fmt.Sprintf("%.4g", v.Value)
 }

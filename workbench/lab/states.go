@@ -42,7 +42,7 @@ func (s *StateSizes) panel() Panel {
 	curves := plot.Curves{Title: "State of one conversation", X: "tokens", Y: "MB"}
 	table := Table{Heading: []string{"tokens"}}
 	for _, tokens := range statePoints {
-		table.Rows = append(table.Rows, []string{grouped(tokens)})
+		table.Rows = append(table.Rows, []string{Grouped(tokens)})
 	}
 	for _, m := range s.models {
 		line := plot.Line{Name: m.Pattern()}

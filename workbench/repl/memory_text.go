@@ -11,7 +11,7 @@ import (
 func WriteMemory(out io.Writer, r lab.MemoryReport) error {
 	t := r.Training
 	fmt.Fprintf(out, "%s, %s parameters; batch %d × context %d, accumulate %d, checkpoint %d; bfloat16 on CUDA\n\n",
-		r.Pattern, Grouped(r.Parameters), t.Batch, r.Context, t.Accumulate, t.Checkpoint)
+		r.Pattern, lab.Grouped(r.Parameters), t.Batch, r.Context, t.Accumulate, t.Checkpoint)
 	heading := []string{"blocks", "kind", "GiB each: weights", "activations", "with checkpoint 1", "workspace of backward"}
 	if err := WriteTable(out, heading, blockRows(r)); err != nil {
 		return err
@@ -30,7 +30,7 @@ func WriteMemory(out io.Writer, r lab.MemoryReport) error {
 		{"weights, float32", r.Inference.Weights}, {"weights, bfloat16", r.Inference.Copies}, {"state", r.Inference.State},
 		{"results beside arguments", r.Inference.Results}, {"logits", r.Inference.Head}, {"total", r.Inference.Bytes},
 	})
-	state := fmt.Sprintf("%s bytes and %s a token", Grouped(int(r.StateRow.Fixed)), Grouped(int(r.StateRow.PerToken)))
+	state := fmt.Sprintf("%s bytes and %s a token", lab.Grouped(int(r.StateRow.Fixed)), lab.Grouped(int(r.StateRow.PerToken)))
 	if err := WriteTable(out, []string{"inference", "GiB for one row"}, append(inference, []string{"state of a row", state})); err != nil {
 		return err
 	}
@@ -89,13 +89,13 @@ func writeCard(out io.Writer, card lab.CardReport) error {
 		{"memory", fmt.Sprintf("%s GiB, of which a program may use %s", GiB(card.MemoryBytes()), GiB(card.Available))},
 		{"fits", fits},
 		{"largest batch", fmt.Sprintf("%d; %d with checkpoint 1", card.LargestBatch, card.LargestCheckpointed)},
-		{"largest rows of inference", Grouped(card.LargestRows)},
-		{"speed", fmt.Sprintf("about %s tokens/s: %.3g s a step, %.0f%% of the card's %.3g TFLOP/s", Grouped(int(card.Speed.TokensPerSecond)),
+		{"largest rows of inference", lab.Grouped(card.LargestRows)},
+		{"speed", fmt.Sprintf("about %s tokens/s: %.3g s a step, %.0f%% of the card's %.3g TFLOP/s", lab.Grouped(int(card.Speed.TokensPerSecond)),
 			card.Speed.StepSeconds, 100*card.Speed.PeakShare, card.MatrixTFLOPs)},
 	}
 	for _, s := range card.Settings {
 		rows = append(rows, []string{"same rows a step that fit", fmt.Sprintf("batch %d, accumulate %d, checkpoint %d: %s GiB, about %s tokens/s",
-			s.Batch, s.Accumulate, s.Checkpoint, GiB(s.Bytes), Grouped(int(s.TokensPerSecond)))})
+			s.Batch, s.Accumulate, s.Checkpoint, GiB(s.Bytes), lab.Grouped(int(s.TokensPerSecond)))})
 	}
 	fmt.Fprintln(out)
 	return WriteTable(out, []string{card.Name, "prediction"}, rows)

@@ -183,7 +183,7 @@ func (t *Talk) stats(string) error {
 		{"speed", fmt.Sprintf("%.1f tokens/s, %d ms to the first token", s.Last.TokensPerSecond(), s.Last.First.Milliseconds())},
 		{"last answer", fmt.Sprintf("%d tokens after a prompt of %d, %d of them not fed again", s.Last.Answer, s.Last.Prompt, s.Last.Reused)},
 		{"conversation", fmt.Sprintf("%d messages, %d tokens; the context is %d", s.Messages, s.Tokens, s.Capacity)},
-		{"state", fmt.Sprintf("%s bytes a row, %s kept for the next turn", Grouped(int(s.RowBytes)), Grouped(int(s.StateBytes)))},
+		{"state", fmt.Sprintf("%s bytes a row, %s kept for the next turn", lab.Grouped(int(s.RowBytes)), lab.Grouped(int(s.StateBytes)))},
 	} {
 		fmt.Fprintf(table, "%s\t%s\n", row[0], row[1])
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,15 +13,6 @@ import (
 // WriteTable writes rows under a heading in aligned columns.
 func WriteTable(out io.Writer, heading []string, rows [][]string) error {
 	return lab.Table{Heading: heading, Rows: rows}.Write(out)
-}
-
-// Grouped writes a count with commas: 560,988,160.
-func Grouped(count int) string {
-	digits := strconv.Itoa(count)
-	for at := len(digits) - 3; at > 0; at -= 3 {
-		digits = digits[:at] + "," + digits[at:]
-	}
-	return digits
 }
 
 // GiB is a size in GiB, to two digits.
@@ -47,11 +37,11 @@ func number(value float64, format string) string {
 func WriteParams(out io.Writer, account lab.Account) error {
 	var rows [][]string
 	for _, row := range account.Rows {
-		rows = append(rows, []string{row.Name, row.Kind, Grouped(row.Parameters), fmt.Sprintf("%.1f%%", 100*row.Share)})
+		rows = append(rows, []string{row.Name, row.Kind, lab.Grouped(row.Parameters), fmt.Sprintf("%.1f%%", 100*row.Share)})
 	}
 	rows = append(rows,
-		[]string{"total", account.Pattern, Grouped(account.Parameters), "100.0%"},
-		[]string{"of which matrices", "", Grouped(account.Matrices), fmt.Sprintf("%.1f%%", 100*float64(account.Matrices)/float64(account.Parameters))})
+		[]string{"total", account.Pattern, lab.Grouped(account.Parameters), "100.0%"},
+		[]string{"of which matrices", "", lab.Grouped(account.Matrices), fmt.Sprintf("%.1f%%", 100*float64(account.Matrices)/float64(account.Parameters))})
 	return WriteTable(out, []string{"part", "kind", "parameters", "share"}, rows)
 }
 

@@ -25,7 +25,7 @@ func (p *Prompt) describe(out io.Writer) error {
 	}
 	model := c.Model.Resolved()
 	fmt.Fprintf(out, "%s: %d layers, width %d, context %d, vocabulary %s; %s parameters\n", account.Pattern, model.Pattern.Depth(), model.Width,
-		model.Context, Grouped(model.Vocab), Grouped(account.Parameters))
+		model.Context, lab.Grouped(model.Vocab), lab.Grouped(account.Parameters))
 	return nil
 }
 

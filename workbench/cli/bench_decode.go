@@ -24,18 +24,9 @@ func benchDecode() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var results []lab.DecodeBench
-			err = lab.BenchDecode(command.Context(), loaded, o, sayOnStderr, func(b lab.DecodeBench) error {
-				results = append(results, b)
-				if asJSON {
-					return printLine(b)
-				}
-				return nil
+			return printAsMeasured(asJSON, printDecode, func(emit func(lab.DecodeBench) error) error {
+				return lab.BenchDecode(command.Context(), loaded, o, sayOnStderr, emit)
 			})
-			if asJSON || len(results) == 0 {
-				return err
-			}
-			return errors.Join(printDecode(results), err)
 		},
 	}
 	flags := command.Flags()
@@ -61,6 +52,23 @@ func printDecode(results []lab.DecodeBench) error {
 		})
 	}
 	return repl.WriteTable(os.Stdout, []string{"rows", "ms to the first tokens", "tokens/s", "ms a token", "GB/s", "of the copy"}, rows)
+}
+
+// printAsMeasured prints each result of a sweep as a line of JSON when it comes, or all as a table at the end, those before
+// an error included.
+func printAsMeasured[T any](asJSON bool, table func([]T) error, measure func(emit func(T) error) error) error {
+	var results []T
+	err := measure(func(result T) error {
+		results = append(results, result)
+		if asJSON {
+			return printLine(result)
+		}
+		return nil
+	})
+	if asJSON || len(results) == 0 {
+		return err
+	}
+	return errors.Join(table(results), err)
 }
 
 // printLine writes a value as one line of JSON.

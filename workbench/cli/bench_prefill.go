@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
@@ -23,18 +22,9 @@ func benchPrefill() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var results []lab.PrefillBench
-			err = lab.BenchPrefill(command.Context(), loaded, o, sayOnStderr, func(b lab.PrefillBench) error {
-				results = append(results, b)
-				if asJSON {
-					return printLine(b)
-				}
-				return nil
+			return printAsMeasured(asJSON, printPrefill, func(emit func(lab.PrefillBench) error) error {
+				return lab.BenchPrefill(command.Context(), loaded, o, sayOnStderr, emit)
 			})
-			if asJSON || len(results) == 0 {
-				return err
-			}
-			return errors.Join(printPrefill(results), err)
 		},
 	}
 	flags := command.Flags()

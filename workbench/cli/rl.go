@@ -60,13 +60,7 @@ or hf:OWNER/NAME with a question and an answer a row, as GSM8K has them.
 	flags.IntVar(&s.HeldQuestions, "held_questions", 400, "questions to measure on at most")
 	flags.IntVar(&s.HeldSamples, "held_samples", 8, "answers drawn to each of them, for pass@k")
 	flags.IntVar(&s.Rows, "rows", 0, "answers drawn at once (all of a round, at most 128 on CUDA and 32 elsewhere, unless given)")
-	for _, key := range rlKeys() {
-		flags.String(key, "", config.Describe(key))
-	}
-	flags.Lookup("data").Usage = "questions, as above (arithmetic unless given)"
-	flags.Lookup("run").Usage = "name under runs/, or path, of the new run's folder"
-	flags.Lookup("steps").Usage = "optimizer steps (as many as ask each question once unless given)"
-	flags.Lookup("sample_prompt").Usage = "question that samples answer (the first that is held out unless given)"
+	addTuningFlags(command, rlKeys(), "questions, as above (arithmetic unless given)", "optimizer steps (as many as ask each question once unless given)")
 	return command
 }
 

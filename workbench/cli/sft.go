@@ -53,14 +53,20 @@ several with commas between.
 	flags.IntVar(&tasks.Limit, "tasks_limit", 24, "examples of a task at most; 0 is all")
 	flags.IntVar(&tasks.Answers.Tokens, "tasks_tokens", 256, "tokens of an answer at most, where a task asks for one")
 	flags.BoolVar(&asJSON, "json", false, "print the result as JSON")
-	for _, key := range sftKeys() {
+	addTuningFlags(command, sftKeys(), "conversations, as above (godoc-chat unless given)", "optimizer steps (as many as the epochs take unless given)")
+	return command
+}
+
+// addTuningFlags adds the keys of a configuration, with what some mean where a run is trained further.
+func addTuningFlags(command *cobra.Command, keys []string, data, steps string) {
+	flags := command.Flags()
+	for _, key := range keys {
 		flags.String(key, "", config.Describe(key))
 	}
-	flags.Lookup("data").Usage = "conversations, as above (godoc-chat unless given)"
+	flags.Lookup("data").Usage = data
 	flags.Lookup("run").Usage = "name under runs/, or path, of the new run's folder"
-	flags.Lookup("steps").Usage = "optimizer steps (as many as the epochs take unless given)"
+	flags.Lookup("steps").Usage = steps
 	flags.Lookup("sample_prompt").Usage = "question that samples answer (the first that is held out unless given)"
-	return command
 }
 
 // sftKeys are the configuration's but for those of the architecture, which is the run's.

@@ -2,7 +2,6 @@ package data
 
 import (
 	"fmt"
-	"strings"
 )
 
 // MaskedState is the place of a MaskedBatches between two batches, as plain JSON.
@@ -38,21 +37,17 @@ func (b *MaskedBatches) identity() MaskedState {
 
 // Restore goes to the place that s describes. A state of other documents or options is refused, and b stays where it was.
 func (b *MaskedBatches) Restore(s MaskedState) error {
-	var wrong []string
-	differ := func(what string, saved, here any) {
-		if saved != here {
-			wrong = append(wrong, fmt.Sprintf("%s %v, here %v", what, saved, here))
-		}
-	}
+	var wrong differences
 	own := b.identity()
-	differ("context", s.Context, own.Context)
-	differ("batch", s.Batch, own.Batch)
-	differ("seed", s.Seed, own.Seed)
-	differ("loop", s.Loop, own.Loop)
+	wrong.compare("context", s.Context, own.Context)
+	wrong.compare("batch", s.Batch, own.Batch)
+	wrong.compare("seed", s.Seed, own.Seed)
+	wrong.compare("loop", s.Loop, own.Loop)
 	documents := int64(len(b.masked.documents))
+	if err := wrong.err(); err != nil {
+		return fmt.Errorf("restore the data position: %w", err)
+	}
 	switch {
-	case len(wrong) > 0:
-		return fmt.Errorf("restore the data position: it was saved with %s; use the saved settings or start a new run", strings.Join(wrong, "; "))
 	case s.Content != own.Content:
 		return fmt.Errorf("restore the data position: it was saved with other documents or another tokenizer; use those of the run or start a new run")
 	case s.Epoch < 0 || s.Cursor < 0 || s.Cursor > documents || len(s.Waiting) > maskedBuffer:

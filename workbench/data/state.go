@@ -107,24 +107,35 @@ func (b *Batches) restore(s State) error {
 	return nil
 }
 
+// differences are the settings in which a saved position is not that of here.
+type differences []string
+
+func (d *differences) compare(what string, saved, here any) {
+	if saved != here {
+		*d = append(*d, fmt.Sprintf("%s %v, here %v", what, saved, here))
+	}
+}
+
+func (d differences) err() error {
+	if len(d) == 0 {
+		return nil
+	}
+	return fmt.Errorf("it was saved with %s; use the saved settings or start a new run", strings.Join(d, "; "))
+}
+
 // sameAs says how s is not of this corpus, tokenizer and options.
 func (b *Batches) sameAs(s State) error {
-	var wrong []string
-	differ := func(what string, saved, here any) {
-		if saved != here {
-			wrong = append(wrong, fmt.Sprintf("%s %v, here %v", what, saved, here))
-		}
-	}
+	var wrong differences
 	own := b.identity()
-	differ("vocabulary", s.Vocabulary, own.Vocabulary)
-	differ("split", s.Split, own.Split)
-	differ("batch", s.Batch, own.Batch)
-	differ("context", s.Time, own.Time)
-	differ("seed", s.Seed, own.Seed)
-	differ("buffer", s.Buffer, own.Buffer)
-	differ("loop", s.Loop, own.Loop)
-	if len(wrong) > 0 {
-		return fmt.Errorf("it was saved with %s; use the saved settings or start a new run", strings.Join(wrong, "; "))
+	wrong.compare("vocabulary", s.Vocabulary, own.Vocabulary)
+	wrong.compare("split", s.Split, own.Split)
+	wrong.compare("batch", s.Batch, own.Batch)
+	wrong.compare("context", s.Time, own.Time)
+	wrong.compare("seed", s.Seed, own.Seed)
+	wrong.compare("buffer", s.Buffer, own.Buffer)
+	wrong.compare("loop", s.Loop, own.Loop)
+	if err := wrong.err(); err != nil {
+		return err
 	}
 	if s.Content != own.Content {
 		return errors.New("it was saved with other text or another tokenizer; use those of the run or start a new run")

@@ -75,7 +75,7 @@ func pluginPath(kind string) (string, error) {
 	remedy := "use --backend go, or set PJRT_PLUGIN_LIBRARY_PATH"
 	if kind == "cuda" {
 		if gpus, _ := filepath.Glob("/dev/nvidia[0-9]*"); len(gpus) == 0 {
-			return "", fmt.Errorf("open backend cuda: %w: no NVIDIA GPU is visible (no /dev/nvidia0)", ErrUnavailable)
+			return "", fmt.Errorf("open backend cuda: %w: no NVIDIA GPU is visible (no /dev/nvidia0); use --backend go, or install the NVIDIA driver and see workbench doctor", ErrUnavailable)
 		}
 		remedy = "install JAX with CUDA in the active Python, or set PJRT_PLUGIN_LIBRARY_PATH"
 	}

@@ -27,11 +27,13 @@ func sampleCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			emit := func(piece string) { fmt.Print(piece) }
+			first := o.Prompt // printed with the first piece, so that an error before it stands alone
+			emit := func(piece string) {
+				fmt.Print(first, piece)
+				first = ""
+			}
 			if asJSON {
 				emit = nil
-			} else {
-				fmt.Print(o.Prompt)
 			}
 			say := func(line string) { fmt.Fprintln(os.Stderr, line) }
 			text := ""
@@ -46,7 +48,7 @@ func sampleCommand() *cobra.Command {
 			if asJSON {
 				return printJSON(os.Stdout, map[string]any{"run": run.Name, "prompt": o.Prompt, "text": text})
 			}
-			fmt.Println()
+			fmt.Println(first)
 			return nil
 		},
 	}

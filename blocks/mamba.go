@@ -187,9 +187,9 @@ func (m *mamba) Step(ctx *Context, weights Params, xB1D *Node, state []*Node) (*
 
 // fusedStep is Step in few kernels.
 func (m *mamba) fusedStep(ctx *Context, weights Params, xB1D *Node, state []*Node) (*Node, []*Node) {
-	uz := xla.Products(xB1D, xla.ProductOptions{NormEpsilon: NormEpsilon}, weights["mamba.in_u"], weights["mamba.in_z"])
 	outB1I, window, scan := xla.MambaStep(xla.MambaStepInputs{
-		XB1I: uz[0], ZB1I: uz[1], ConvWeightWI: weights["mamba.conv.weight"], ConvBiasI: weights["mamba.conv.bias"], WindowBWI: state[0],
+		XB1D: xB1D, NormEpsilon: NormEpsilon, InDI: weights["mamba.in_u"], GateDI: weights["mamba.in_z"],
+		ConvWeightWI: weights["mamba.conv.weight"], ConvBiasI: weights["mamba.conv.bias"], WindowBWI: state[0],
 		ProjectIP: weights["mamba.x"], DeltaKI: weights["mamba.dt"], DeltaBiasI: weights["mamba.dt_bias"],
 		LogAIN: weights["mamba.a_log"], DI: weights["mamba.d"], StateBNI: state[1], LengthB: ctx.LengthB,
 	})

@@ -73,14 +73,9 @@ func attendSplits(heads, capacity int) int {
 func attendStepKernel(epsilon float64) func([]shapes.Shape) (*Plan, string) {
 	return func(in []shapes.Shape) (*Plan, string) {
 		q, keys := in[0], in[5]
-		dtype, reason := kernelDType(q.DType)
+		dtype, reason := stepDType(q, in[1], in[2], keys, in[6])
 		if reason != "" {
 			return nil, reason
-		}
-		for _, shape := range []shapes.Shape{in[1], in[2], keys, in[6]} {
-			if shape.DType != q.DType {
-				return nil, fmt.Sprintf("its kernel takes inputs of one dtype, not %s and %s", q.DType, shape.DType)
-			}
 		}
 		batch, heads, channels, capacity, groups := q.Dim(0), q.Dim(2), q.Dim(3), keys.Dim(1), keys.Dim(2)
 		lanes := channels * q.DType.Size() / vectorBytes

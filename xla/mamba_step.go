@@ -1,120 +1,98 @@
 package xla
 
 import (
-	"fmt"
-
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// MambaStepInputs are the operands of one token a row through the middle of the Mamba block, in the order of the
-// operation's inputs: what CausalConv, the projections to Δ, B and C, and Scan take. All are of the compute dtype unless
-// said otherwise; P = K + 2N.
+// MambaStepInputs are the operands of one token a row through the Mamba block, from the norm to the gate: what the
+// products to u and z, CausalConv, the projections to Δ, B and C, and Scan take. All are of the compute dtype unless said
+// otherwise; P = K + 2N.
 type MambaStepInputs struct {
-	XB1I, ZB1I              *Node // u before the convolution, and the gate
-	ConvWeightWI, ConvBiasI *Node // float32
-	WindowBWI               *Node // [B,W-1,I]
-	ProjectIP               *Node // to Δ's rank K, B and C
-	DeltaKI                 *Node // from the rank to Δ
-	DeltaBiasI, LogAIN, DI  *Node // float32; A = -exp(LogA)
-	StateBNI                *Node // float32
-	LengthB                 *Node // 1, or 0 for a row without a token: int32
+	XB1D                    *Node   // the stream
+	NormEpsilon             float64 // of its RMSNorm; 0 is no norm
+	InDI, GateDI            *Node   // to u and z
+	ConvWeightWI, ConvBiasI *Node   // float32
+	WindowBWI               *Node   // [B,W-1,I]
+	ProjectIP               *Node   // from u to Δ's rank K, B and C
+	DeltaKI                 *Node   // from the rank to Δ
+	DeltaBiasI, LogAIN, DI  *Node   // float32; A = -exp(LogA)
+	StateBNI                *Node   // float32
+	LengthB                 *Node   // 1, or 0 for a row without a token: int32
 }
 
 // MambaStep returns the gated output [B,1,I], and window and state after the token, which on CUDA take the places of
 // those before. A row without a token keeps both, and its output means nothing.
 func MambaStep(in MambaStepInputs) (outB1I, windowBWI, stateBNI *Node) {
-	outputs := mambaStep.Call(in.XB1I, in.ZB1I, in.ConvWeightWI, in.ConvBiasI, in.WindowBWI, in.ProjectIP, in.DeltaKI, in.DeltaBiasI,
-		in.LogAIN, in.DI, in.StateBNI, in.LengthB)
-	return outputs[0], outputs[1], outputs[2]
+	u, z, window := in.conv()
+	projected := wideProduct(u, in.ProjectIP)
+	outputs := scanStep.Call(u, z, projected, transposed([]*Node{in.DeltaKI})[0], in.DeltaBiasI, in.LogAIN, in.DI, in.StateBNI, in.LengthB)
+	return outputs[0], window, outputs[1]
 }
 
-var mambaStep = &Operation{
-	Name:   "mamba_step",
-	Kernel: mambaStepKernel,
+// conv gives u after the convolution, z, and the window after the token.
+func (in MambaStepInputs) conv() (uB1I, zB1I, windowBWI *Node) {
+	rest := []*Node{in.ConvWeightWI, in.ConvBiasI, in.WindowBWI, in.LengthB}
+	if fusesProducts(in.XB1D) {
+		weights := transposed([]*Node{in.InDI, in.GateDI})
+		outputs := convProducts(in.NormEpsilon).Call(append([]*Node{in.XB1D, weights[0], weights[1]}, rest...)...)
+		return outputs[0], outputs[1], outputs[2]
+	}
+	products := Products(in.XB1D, ProductOptions{NormEpsilon: in.NormEpsilon}, in.InDI, in.GateDI)
+	outputs := convStep.Call(append(products[:1], rest...)...)
+	return outputs[0], products[1], outputs[1]
+}
+
+// convProducts takes x [B,1,K], weights [I,K] to u and to z, and the rest of convStep's inputs to u, z and the window.
+func convProducts(epsilon float64) *Operation {
+	return &Operation{
+		Name:    "conv_products",
+		Options: epsilonName(epsilon),
+		Kernel:  convProductsKernel(epsilon),
+		Definition: func(l []*Node) []*Node {
+			x := normedRows(l[0], epsilon)
+			shaped := func(weight *Node) *Node {
+				return Reshape(product(x, weight, 1, 1), withLast(l[0], weight.Shape().Dim(0))...)
+			}
+			outputs := convStep.Definition(append([]*Node{shaped(l[1])}, l[3:]...))
+			return []*Node{outputs[0], shaped(l[2]), outputs[1]}
+		},
+	}
+}
+
+// convStep takes x [B,1,I], weight [W,I], bias [I], window [B,W-1,I] and length [B] to silu(conv(x)) and the window after it.
+var convStep = &Operation{
+	Name:   "conv_step",
+	Kernel: convStepKernel,
 	Definition: func(l []*Node) []*Node {
-		in := MambaStepInputs{l[0], l[1], l[2], l[3], l[4], l[5], l[6], l[7], l[8], l[9], l[10], l[11]}
-		full := func(x *Node) *Node { return ConvertDType(x, dtypes.Float32) }
-		batch, rank, states, inner := in.XB1I.Shape().Dim(0), in.DeltaKI.Shape().Dim(0), in.LogAIN.Shape().Dim(1), in.XB1I.Shape().Dim(2)
-		realB11 := ExpandAxes(GreaterThan(in.LengthB, Const(in.LengthB.Graph(), int32(0))), -1, -2)
-
-		conv := causalConv(convOptions{window: true}).Definition([]*Node{in.XB1I, in.ConvWeightWI, in.ConvBiasI, in.WindowBWI})[0]
-		moved := Concatenate([]*Node{SliceAxis(in.WindowBWI, 1, AxisRange(1)), in.XB1I}, 1)
-		window := choose(realB11, moved, in.WindowBWI)
-
-		all := product(flat(conv), in.ProjectIP, 1, 0)
-		part := func(from, to int) *Node { return SliceAxis(all, -1, AxisRange(from, to)) }
-		column := func(x *Node) *Node { return Reshape(full(x), batch, states, 1) }
-		bBN1, cBN1 := column(part(rank, rank+states)), column(part(rank+states, rank+2*states))
-		raw := Add(full(product(part(0, rank), in.DeltaKI, 1, 0)), Reshape(in.DeltaBiasI, 1, inner))
-		delta := Mul(Reshape(softplus(raw), batch, 1, inner), full(realB11))
-		u, aNI := full(conv), Neg(Exp(Transpose(in.LogAIN, 0, 1)))
-		state := Add(Mul(Exp(Mul(delta, ExpandAxes(aNI, 0))), in.StateBNI), Mul(Mul(delta, u), bBN1))
-		y := Add(ReduceAndKeep(Mul(state, cBN1), ReduceSum, 1), Mul(u, Reshape(in.DI, 1, 1, inner)))
-		return []*Node{ConvertDType(Mul(y, silu(full(in.ZB1I))), in.XB1I.DType()), window, state}
+		u := causalConv(convOptions{window: true}).Definition(l[:4])[0]
+		moved := Concatenate([]*Node{SliceAxis(l[3], 1, AxisRange(1)), l[0]}, 1)
+		return []*Node{u, choose(hasToken(l[4]), moved, l[3])}
 	},
 }
 
-// The Mamba step on CUDA: kernels/mamba_step.cu.
+// hasToken is true [B,1,1] where a row's length is not 0.
+func hasToken(lengthB *Node) *Node {
+	return ExpandAxes(GreaterThan(lengthB, Const(lengthB.Graph(), int32(0))), -1, -2)
+}
 
-const (
-	mostTaps       = 8
-	mostProjection = 2048
-	// manyRows is from where blocks take rowsOfBlock rows each, for each block reads weights anew.
-	manyRows, rowsOfBlock = 16, 4
-	// mambaChannels is the channels of a block of the scan.
-	mambaChannels = 32
-)
-
-func mambaStepKernel(in []shapes.Shape) (*Plan, string) {
-	x, window, project, state := in[0], in[4], in[5], in[10]
-	dtype, reason := kernelDType(x.DType)
-	if reason != "" {
-		return nil, reason
-	}
-	for _, shape := range []shapes.Shape{in[1], window, project, in[6]} {
-		if shape.DType != x.DType {
-			return nil, fmt.Sprintf("its kernel takes inputs of one dtype, not %s and %s", x.DType, shape.DType)
-		}
-	}
-	batch, inner, taps, states, projected := x.Dim(0), x.Dim(2), in[2].Dim(0), state.Dim(1), project.Dim(1)
-	switch {
-	case taps > mostTaps:
-		return nil, fmt.Sprintf("its kernel takes 2 to %d taps, not %d", mostTaps, taps)
-	case states > largestScanState:
-		return nil, fmt.Sprintf("its kernel takes at most %d states a channel, not %d", largestScanState, states)
-	case projected*x.DType.Size()%vectorBytes != 0 || projected > mostProjection:
-		return nil, fmt.Sprintf("its kernel takes a projection to a multiple of %d bytes, not to dt_rank + 2·state = %d", vectorBytes, projected)
-	}
-	// The fewer slices, the fewer parts to add up; the more, the more blocks.
-	mixRows, scanRows, slice, padded := 1, 1, 128, 16
-	if batch >= manyRows {
-		mixRows, scanRows, slice = rowsOfBlock, rowsOfBlock, 512
-	}
-	if states > padded {
-		scanRows, padded = 1, 64
-	}
-	if states > padded {
-		padded = largestScanState
-	}
-	slices := ceilDiv(inner, slice)
-	values := sizes{
-		"kBatch": batch, "kInner": inner, "kTaps": taps, "kSlice": slice, "kSlices": slices, "kRank": projected - 2*states, "kStates": states,
-	}
-	text := openModule("mamba_step_" + dtype)
-	threads := [3]int{text.constant("kLaunchThreads"), 1, 1}
-	mixEntry := fmt.Sprintf("mamba_mix_%s_r%d", dtype, mixRows)
-	mix := Launch{
-		PTX: text.entry(mixEntry, values), Entry: mixEntry, Grid: [3]int{slices, ceilDiv(batch, mixRows), 1}, Block: threads,
-		Operands: []int{0, 2, 3, 4, 5, 11}, Results: []shapes.Shape{window, x, float32s(slices, batch, projected)}, Aliases: map[int]int{0: 3},
-	}
-	next := len(in)
-	scanEntry := fmt.Sprintf("mamba_scan_%s_r%d_n%d", dtype, scanRows, padded)
-	scan := Launch{
-		PTX: text.entry(scanEntry, values), Entry: scanEntry, Grid: [3]int{ceilDiv(inner, mambaChannels), ceilDiv(batch, scanRows), 1}, Block: threads,
-		Shared:   4 * scanRows * projected,
-		Operands: []int{next + 1, 1, next + 2, 6, 7, 8, 9, 10, 11}, Results: []shapes.Shape{state, x}, Aliases: map[int]int{0: 7},
-	}
-	return &Plan{Launches: []Launch{mix, scan}, Outputs: []int{next + 4, next, next + 3}}, ""
+// scanStep takes u and z [B,1,I], the projection [B,1,P] in float32, the weight to Δ [I,K], and MambaStepInputs from
+// DeltaBiasI on, to the output and the state.
+var scanStep = &Operation{
+	Name:   "scan_step",
+	Kernel: scanStepKernel,
+	Definition: func(l []*Node) []*Node {
+		uB1I, zB1I, all, deltaIK, biasI, logAIN, dI, stateBNI, real := l[0], l[1], l[2], l[3], l[4], l[5], l[6], l[7], hasToken(l[8])
+		full := func(x *Node) *Node { return ConvertDType(x, dtypes.Float32) }
+		batch, rank, states, inner := uB1I.Shape().Dim(0), deltaIK.Shape().Dim(1), logAIN.Shape().Dim(1), uB1I.Shape().Dim(2)
+		part := func(from, to int) *Node { return SliceAxis(all, -1, AxisRange(from, to)) }
+		column := func(x *Node) *Node { return Reshape(x, batch, states, 1) }
+		bBN1, cBN1 := column(part(rank, rank+states)), column(part(rank+states, rank+2*states))
+		raw := Add(product(flat(part(0, rank)), full(deltaIK), 1, 1), Reshape(biasI, 1, inner))
+		delta := Mul(Reshape(softplus(raw), batch, 1, inner), full(real))
+		u, aNI := full(uB1I), Neg(Exp(Transpose(logAIN, 0, 1)))
+		state := Add(Mul(Exp(Mul(delta, ExpandAxes(aNI, 0))), stateBNI), Mul(Mul(delta, u), bBN1))
+		y := Add(ReduceAndKeep(Mul(state, cBN1), ReduceSum, 1), Mul(u, Reshape(dI, 1, 1, inner)))
+		return []*Node{ConvertDType(Mul(y, silu(full(zB1I))), uB1I.DType()), state}
+	},
 }

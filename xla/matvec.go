@@ -3,6 +3,7 @@ package xla
 import (
 	"fmt"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 )
@@ -12,9 +13,15 @@ import (
 
 // FusesSteps tells whether decoding on x's backend is to use these operations. Where they have no kernels, the block's
 // own way is as fast.
-func FusesSteps(x *Node) bool {
-	backend, ok := x.Graph().Backend().(*kernels)
-	return fuseEverywhere || ok && backend.cuda && KernelsEnabled()
+func FusesSteps(x *Node) bool { return fuseEverywhere || fusesSteps(x.Graph().Backend()) }
+
+// FusesSteps tells whether decoding on the device uses fused operations. Their kernels read weights transposed: store them so
+// for programs that decode, and give these a Transpose.
+func (d *Device) FusesSteps() bool { return fusesSteps(d.Backend) }
+
+func fusesSteps(backend compute.Backend) bool {
+	decorated, ok := backend.(*kernels)
+	return ok && decorated.cuda && KernelsEnabled()
 }
 
 // fuseEverywhere makes decoding use them where they have no kernels too; a variable for tests alone.
@@ -30,14 +37,15 @@ type ProductOptions struct {
 	Residual *Node
 }
 
-// Products is f(norm(x)·W_i) for up to three weights [K,N_i], all over the last axis of x [B,1,K], plus a residual.
+// Products is f(norm(x)·W_i) for up to three weights [K,N_i], all over the last axis of x [B,1,K], plus a residual. The
+// fused kernels read Wᵀ; a weight that is a Transpose of what is stored costs nothing.
 func Products(x *Node, o ProductOptions, weights ...*Node) []*Node {
-	if FusesSteps(x) && x.Shape().Size()/x.Shape().Dim(-1) <= mostProductRows {
+	if fusesProducts(x) {
 		inputs := []*Node{x}
 		if o.Residual != nil {
 			inputs = append(inputs, o.Residual)
 		}
-		return matvec(matvecOptions{o.NormEpsilon, o.SquareReLU, o.Residual != nil}).Call(append(inputs, weights...)...)
+		return matvec(matvecOptions{o.NormEpsilon, o.SquareReLU, o.Residual != nil}).Call(append(inputs, transposed(weights)...)...)
 	}
 	if o.NormEpsilon > 0 {
 		x = RMSNorm(x, o.NormEpsilon)
@@ -60,15 +68,42 @@ func Products(x *Node, o ProductOptions, weights ...*Node) []*Node {
 
 // Logits is cap·tanh(norm(x)·W/cap) in float32: x [B,T,K] and W [K,V] to [B,T,V].
 func Logits(x, wKV *Node, epsilon, softcap float64) *Node {
-	if FusesSteps(x) && x.Shape().Size()/x.Shape().Dim(-1) <= mostProductRows {
-		return logits(epsilon, softcap).Call(x, wKV)[0]
+	if fusesProducts(x) {
+		return wide(epsilon, softcap).Call(x, transposed([]*Node{wKV})[0])[0]
 	}
 	raw := Dot(RMSNorm(x, epsilon), wKV).WithAccumulatorDType(dtypes.InvalidDType).General([]int{-1}, nil, []int{0}, nil)
 	raw = ConvertDType(raw, dtypes.Float32)
 	return MulScalar(Tanh(DivScalar(raw, softcap)), softcap)
 }
 
-// matvecOptions are ProductOptions as an operation has them: its inputs are x, the residual if there is one, the weights.
+// wideProduct is x·W in float32: x [B,1,K] and W [K,N] to [B,1,N].
+func wideProduct(x, wKN *Node) *Node {
+	if fusesProducts(x) {
+		return wide(0, 0).Call(x, transposed([]*Node{wKN})[0])[0]
+	}
+	return contract(x, -1, wKN, 0, dtypes.Float32)
+}
+
+// fusesProducts tells whether products of x [B,T,K] take the fused kernels.
+func fusesProducts(x *Node) bool {
+	return FusesSteps(x) && x.Shape().Size()/x.Shape().Dim(-1) <= mostProductRows
+}
+
+// transposed gives each weight [K,N] as [N,K]: what it is the transpose of, if it is one.
+func transposed(weights []*Node) []*Node {
+	list := make([]*Node, len(weights))
+	for i, weight := range weights {
+		if weight.Type() == NodeTypeTranspose {
+			list[i] = weight.Inputs()[0]
+		} else {
+			list[i] = Transpose(weight, 0, 1)
+		}
+	}
+	return list
+}
+
+// matvecOptions are ProductOptions as an operation has them: its inputs are x, the residual if there is one, the weights
+// [N_i,K].
 type matvecOptions struct {
 	epsilon  float64
 	relu     bool
@@ -76,10 +111,7 @@ type matvecOptions struct {
 }
 
 func (o matvecOptions) name() string {
-	name := ""
-	if o.epsilon > 0 {
-		name = fmt.Sprintf("_eps%g", o.epsilon)
-	}
+	name := epsilonName(o.epsilon)
 	if o.relu {
 		name += "_relu2"
 	}
@@ -89,26 +121,30 @@ func (o matvecOptions) name() string {
 	return name
 }
 
+func epsilonName(epsilon float64) string {
+	if epsilon > 0 {
+		return fmt.Sprintf("_eps%g", epsilon)
+	}
+	return ""
+}
+
 func matvec(o matvecOptions) *Operation {
 	return &Operation{
 		Name:    "matvec",
 		Options: o.name(),
 		Kernel:  matvecKernel(o),
 		Definition: func(inputs []*Node) []*Node {
-			x, weights := inputs[0], inputs[1:]
+			x, weights := normedRows(inputs[0], o.epsilon), inputs[1:]
 			if o.residual {
 				weights = inputs[2:]
 			}
-			if o.epsilon > 0 {
-				x = rmsNorm(o.epsilon).Definition(inputs[:1])[0]
-			}
 			outputs := make([]*Node, len(weights))
 			for i, weight := range weights {
-				y := product(flat(x), weight, 1, 0)
+				y := product(x, weight, 1, 1)
 				if o.relu {
 					y = squareReLU.Definition([]*Node{y})[0]
 				}
-				outputs[i] = Reshape(y, withLast(x, weight.Shape().Dim(1))...)
+				outputs[i] = Reshape(y, withLast(inputs[0], weight.Shape().Dim(0))...)
 			}
 			if o.residual {
 				outputs[0] = Add(inputs[1], outputs[0])
@@ -118,16 +154,27 @@ func matvec(o matvecOptions) *Operation {
 	}
 }
 
-func logits(epsilon, softcap float64) *Operation {
+// wide takes x and a weight [N,K] to products in float32, with a norm before and a softcap after them where they are not 0.
+func wide(epsilon, softcap float64) *Operation {
 	return &Operation{
-		Name:    "logits",
-		Options: fmt.Sprintf("_eps%g_cap%g", epsilon, softcap),
-		Kernel:  logitsKernel(epsilon, softcap),
+		Name:    "wide_product",
+		Options: fmt.Sprintf("%s_cap%g", epsilonName(epsilon), softcap),
+		Kernel:  wideKernel(epsilon, softcap),
 		Definition: func(inputs []*Node) []*Node {
-			x := rmsNorm(epsilon).Definition(inputs[:1])[0]
-			raw := ConvertDType(product(flat(x), inputs[1], 1, 0), dtypes.Float32)
-			bound := constant(raw, float32(softcap))
-			return []*Node{Reshape(Mul(Tanh(Div(raw, bound)), bound), withLast(x, inputs[1].Shape().Dim(1))...)}
+			y := ConvertDType(product(normedRows(inputs[0], epsilon), inputs[1], 1, 1), dtypes.Float32)
+			if softcap > 0 {
+				bound := constant(y, float32(softcap))
+				y = Mul(Tanh(Div(y, bound)), bound)
+			}
+			return []*Node{Reshape(y, withLast(inputs[0], inputs[1].Shape().Dim(0))...)}
 		},
 	}
+}
+
+// normedRows is x, normed unless epsilon is 0, as rows. It is for definitions.
+func normedRows(x *Node, epsilon float64) *Node {
+	if epsilon > 0 {
+		x = rmsNorm(epsilon).Definition([]*Node{x})[0]
+	}
+	return flat(x)
 }

@@ -19,6 +19,33 @@ type planned struct {
 	inputs    []shapes.Shape
 }
 
+// addStepPlans adds the operations of decoding.
+func addStepPlans(cases map[string]planned, dtype dtypes.DType, name string) {
+	x := func(dims ...int) shapes.Shape { return shapes.Make(dtype, dims...) }
+	for _, rows := range []int{1, 3, 8} {
+		one, square, long := x(rows, 1, 64), x(64, 64), x(65537, 64)
+		label := fmt.Sprintf("%s %d rows", name, rows)
+		cases["one product of "+label] = planned{matvec(matvecOptions{relu: true, residual: true}), []shapes.Shape{one, one, square}}
+		cases["three products of "+label] = planned{matvec(matvecOptions{epsilon: 1e-6}), []shapes.Shape{one, square, long, square}}
+		cases["logits of "+label] = planned{wide(1e-6, 15), []shapes.Shape{one, long}}
+		cases["products and convolution of "+label] = planned{convProducts(1e-6), []shapes.Shape{one, x(96, 64), x(96, 64), float32s(4, 96), float32s(96), x(rows, 3, 96), ints(rows)}}
+	}
+	for _, heads := range []int{2, 6, 16} {
+		channels := 256 / dtype.Size()
+		token, cache, table := x(3, 1, 2, channels), x(3, 500, 2, channels), float32s(3, 1, 1, channels/2)
+		cases[fmt.Sprintf("attention step %s %d heads", name, heads)] = planned{attendStep(1e-6), []shapes.Shape{x(3, 1, heads, channels), token, token, table, table, cache, cache, ints(3), ints(3)}}
+	}
+	for _, batch := range []int{1, 33} {
+		const inner, taps, rank = 96, 4, 16
+		one := x(batch, 1, inner)
+		cases[fmt.Sprintf("convolution step %s %d rows", name, batch)] = planned{convStep, []shapes.Shape{one, float32s(taps, inner), float32s(inner), x(batch, taps-1, inner), ints(batch)}}
+		for _, states := range []int{16, 40, 200} {
+			cases[fmt.Sprintf("scan step %s %d rows %d states", name, batch, states)] = planned{scanStep, []shapes.Shape{one, one, float32s(batch, 1, rank+2*states),
+				x(inner, rank), float32s(inner), float32s(inner, states), float32s(inner), float32s(batch, states, inner), ints(batch)}}
+		}
+	}
+}
+
 // plannedOperations lists every operation with a kernel, at sizes that take its different entries.
 func plannedOperations() map[string]planned {
 	cases := map[string]planned{}
@@ -34,25 +61,8 @@ func plannedOperations() map[string]planned {
 			cases[fmt.Sprintf("rotary %s %d", name, channels)] = planned{rotaryNorm(1e-6), []shapes.Shape{heads, table, table}}
 			cases[fmt.Sprintf("rotary gradient %s %d", name, channels)] = planned{rotaryNormGradient, []shapes.Shape{heads, scale, heads, table, table}}
 		}
-		for _, rows := range []int{1, 3, 8} {
-			one, square, wide := x(rows, 1, 64), x(64, 64), x(64, 65536)
-			label := fmt.Sprintf("%s %d rows", name, rows)
-			cases["one product of "+label] = planned{matvec(matvecOptions{relu: true, residual: true}), []shapes.Shape{one, one, square}}
-			cases["three products of "+label] = planned{matvec(matvecOptions{epsilon: 1e-6}), []shapes.Shape{one, square, wide, square}}
-			cases["logits of "+label] = planned{logits(1e-6, 15), []shapes.Shape{one, wide}}
-		}
-		for _, heads := range []int{2, 6, 16} {
-			channels := 256 / dtype.Size()
-			token, cache, table := x(3, 1, 2, channels), x(3, 500, 2, channels), float32s(3, 1, 1, channels/2)
-			cases[fmt.Sprintf("attention step %s %d heads", name, heads)] = planned{attendStep(1e-6), []shapes.Shape{x(3, 1, heads, channels), token, token, table, table, cache, cache, ints(3), ints(3)}}
-		}
-		for _, batch := range []int{1, 33} {
-			for _, states := range []int{16, 40, 200} {
-				const inner, taps, rank = 96, 4, 16
-				one, projected := x(batch, 1, inner), x(inner, rank+2*states)
-				cases[fmt.Sprintf("mamba step %s %d rows %d states", name, batch, states)] = planned{mambaStep, []shapes.Shape{one, one, float32s(taps, inner),
-					float32s(inner), x(batch, taps-1, inner), projected, x(rank, inner), float32s(inner), float32s(inner, states), float32s(inner), float32s(batch, states, inner), ints(batch)}}
-			}
+		if name != "f16" {
+			addStepPlans(cases, dtype, name)
 		}
 		for _, vocab := range []int{37, 64} {
 			cases[fmt.Sprintf("cross-entropy %s %d", name, vocab)] = planned{crossEntropy(15), []shapes.Shape{x(5, vocab), ints(5), float32s(5)}}
@@ -152,19 +162,22 @@ func TestKernelsRefuseWhatTheyCannotServe(t *testing.T) {
 			return matvecKernel(matvecOptions{})([]shapes.Shape{float32s(9, 1, 64), float32s(64, 64)})
 		},
 		"its kernel has no room for 8 rows of 8192 numbers": func() (*Plan, string) {
-			return matvecKernel(matvecOptions{})([]shapes.Shape{float32s(8, 1, 8192), float32s(8192, 64)})
+			return matvecKernel(matvecOptions{})([]shapes.Shape{float32s(8, 1, 8192), float32s(64, 8192)})
 		},
-		"its kernel takes weights whose rows are multiples of 32 bytes, not [12 0 0] numbers": func() (*Plan, string) {
-			return logitsKernel(1e-6, 15)([]shapes.Shape{float32s(1, 1, 64), float32s(64, 12)})
+		"its kernel takes rows of a multiple of 16 bytes, not 6 numbers": func() (*Plan, string) {
+			return wideKernel(1e-6, 15)([]shapes.Shape{float32s(1, 1, 6), float32s(12, 6)})
+		},
+		"its kernel takes bfloat16 and float32, not Float16": func() (*Plan, string) {
+			half := shapes.Make(dtypes.Float16, 1, 1, 64)
+			return wideKernel(1e-6, 15)([]shapes.Shape{half, half})
 		},
 		"its kernel takes heads of 128, 256 or 512 bytes, not 48 channels of Float32": func() (*Plan, string) {
 			return attendStepKernel(1e-6)([]shapes.Shape{float32s(1, 1, 2, 48), float32s(1, 1, 2, 48), float32s(1, 1, 2, 48), float32s(1, 1, 1, 24), float32s(1, 1, 1, 24),
 				float32s(1, 9, 2, 48), float32s(1, 9, 2, 48), ints(1), ints(1)})
 		},
-		"its kernel takes a projection to a multiple of 16 bytes, not to dt_rank + 2·state = 39": func() (*Plan, string) {
+		"its kernel takes a dt_rank of a multiple of 16 bytes, not 7 numbers": func() (*Plan, string) {
 			one := float32s(1, 1, 8)
-			return mambaStepKernel([]shapes.Shape{one, one, float32s(4, 8), float32s(8), float32s(1, 3, 8), float32s(8, 39), float32s(7, 8), float32s(8), float32s(8, 16), float32s(8),
-				float32s(1, 16, 8), ints(1)})
+			return scanStepKernel([]shapes.Shape{one, one, float32s(1, 1, 39), float32s(8, 7), float32s(8), float32s(8, 16), float32s(8), float32s(1, 16, 8), ints(1)})
 		},
 		"its kernel takes inputs of one dtype, not Float32 and BFloat16": func() (*Plan, string) {
 			token, mix := float32s(1, 4, 8), shapes.Make(dtypes.BFloat16, 1, 4, 3)
@@ -183,18 +196,15 @@ func TestOneTokensAttentionFillsTheGPUAtOnce(t *testing.T) {
 	}
 }
 
-func TestProductsTakeTheNarrowestBlocksThatRunAtOnce(t *testing.T) {
-	for _, c := range []struct {
-		rows, lanes int
-		columns     []int
-	}{{1, 2, []int{1280}}, {1, 2, []int{1280, 1280, 1280}}, {1, 4, []int{5120}}, {8, 8, []int{5120}}, {1, 8, []int{65536}}, {1, 2, []int{65536, 16}}} {
-		var weights []shapes.Shape
-		for _, columns := range c.columns {
-			weights = append(weights, shapes.Make(dtypes.BFloat16, 1280, columns))
-		}
+func TestProductsTakeTheFewestColumnsAWarpWithWhichAllBlocksRunAtOnce(t *testing.T) {
+	for _, c := range []struct{ rows, columns, blocks, n0, n1 int }{
+		{1, 1, 160, 1280, 0}, {1, 2, 240, 1280, 2560}, {1, 2, 320, 5120, 0}, {1, 2, 396, 65536, 0}, {8, 1, 160, 1280, 0}, {8, 2, 264, 5120, 0}, {1, 1, 1, 3, 4},
+	} {
+		weights := []shapes.Shape{shapes.Make(dtypes.BFloat16, c.n0, 1280), shapes.Make(dtypes.BFloat16, c.n1, 1280)}
 		m, reason := matvecSizesOf(shapes.Make(dtypes.BFloat16, c.rows, 1, 1280), weights)
 		require.Empty(t, reason)
-		require.Equal(t, c.lanes, m.lanes, "%d rows, %v columns", c.rows, c.columns)
+		columns, blocks := m.blocks(8)
+		require.Equal(t, []int{c.columns, c.blocks}, []int{columns, blocks}, "%d rows, %d and %d columns", c.rows, c.n0, c.n1)
 	}
 }
 

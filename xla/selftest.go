@@ -86,17 +86,24 @@ func selfTests(dtype dtypes.DType) []selfTest {
 	both := convOptions{window: true, documents: true}
 	norm, head := x(batch, time, width), x(batch, time, heads, channels)
 	table := float32s(1, time, 1, channels/2)
-	one, cache, angles, projected := x(batch, 1, inner), x(batch, time, heads, channels), float32s(batch, 1, 1, channels/2), 8+2*states
+	one, cache, angles := x(batch, 1, inner), x(batch, time, heads, channels), float32s(batch, 1, 1, channels/2)
 	step := []shapes.Shape{x(batch, 1, 2*heads, channels), x(batch, 1, heads, channels), x(batch, 1, heads, channels), angles, angles, cache, cache, ints(batch), ints(batch)}
-	mamba := []shapes.Shape{one, one, float32s(taps, inner), float32s(inner), x(batch, taps-1, inner), x(inner, projected), x(8, inner),
-		float32s(inner), float32s(inner, states), float32s(inner), state, ints(batch)}
+	const rank, many = 8, 21
+	taken := []shapes.Shape{float32s(taps, inner), float32s(inner), x(batch, taps-1, inner), ints(batch)} // after x
+	selective := func(rows int) []shapes.Shape {
+		row := x(rows, 1, inner)
+		return []shapes.Shape{row, row, float32s(rows, 1, rank+2*states), x(inner, rank), float32s(inner), float32s(inner, states), float32s(inner),
+			float32s(rows, states, inner), ints(rows)}
+	}
+	some := func(at int) func([]*graph.Node) { return func(inputs []*graph.Node) { midway(at, at)(inputs) } }
 	position, length := len(step)-2, len(step)-1
 	return []selfTest{
-		{matvec(matvecOptions{epsilon: 1e-6}), []shapes.Shape{x(batch, 1, width), x(width, inner), x(width, width), x(width, width)}, nil},
-		{matvec(matvecOptions{relu: true, residual: true}), []shapes.Shape{x(batch, 1, width), x(batch, 1, inner), x(width, inner)}, nil},
-		{logits(1e-6, 15), []shapes.Shape{x(batch, 1, width), x(width, vocab)}, nil},
+		{matvec(matvecOptions{epsilon: 1e-6}), []shapes.Shape{x(batch, 1, width), x(inner, width), x(width, width), x(width, width)}, nil},
+		{matvec(matvecOptions{relu: true, residual: true}), []shapes.Shape{x(batch, 1, width), x(batch, 1, inner), x(inner, width)}, nil},
+		{wide(1e-6, 15), []shapes.Shape{x(batch, 1, width), x(vocab, width)}, nil},
 		{attendStep(1e-6), step, func(inputs []*graph.Node) { onCircle(3, 4)(inputs); midway(position, length)(inputs) }},
-		{mambaStep, mamba, func(inputs []*graph.Node) { midway(len(mamba)-1, len(mamba)-1)(inputs) }},
+		{convProducts(1e-6), append([]shapes.Shape{x(batch, 1, width), x(inner, width), x(inner, width)}, taken...), some(6)},
+		{convStep, append([]shapes.Shape{one}, taken...), some(4)}, {scanStep, selective(batch), some(8)}, {scanStep, selective(many), some(8)},
 		{scanForward, scan, decaying}, {scanBackward, back, decaying},
 		{causalConv(both), conv, nil}, {causalConvGradient(both), append(append([]shapes.Shape{}, conv...), token), nil},
 		{rmsNorm(1e-6), []shapes.Shape{norm}, nil},

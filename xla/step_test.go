@@ -45,7 +45,8 @@ func TestProductsAreNormDenseActivationAndResidual(t *testing.T) {
 				down := xla.Products(up, xla.ProductOptions{Residual: in[0]}, in[4])[0]
 				normed := xla.RMSNorm(in[0], 1e-6)
 				hidden := xla.SquareReLU(xla.Dense(normed, in[2]))
-				return append(fused, up, down, xla.Logits(in[0], in[2], 1e-6, 2),
+				stored := Transpose(Transpose(in[2], 0, 1), 0, 1) // a weight that lies as the kernels read it
+				return append(fused, up, down, xla.Logits(in[0], stored, 1e-6, 2),
 					xla.Dense(normed, in[1]), xla.Dense(normed, in[2]), xla.Dense(normed, in[3]), hidden, Add(in[0], xla.Dense(hidden, in[4])),
 					MulScalar(Tanh(DivScalar(xla.Dense(normed, in[2]), 2)), 2))
 			})
@@ -87,31 +88,42 @@ func TestAStepOfAttentionIsAttentionOverTheCacheWithTheNewTokenInIt(t *testing.T
 }
 
 // Row 1 has no token, so its window and state must stay.
-func TestAStepOfMambaIsConvolutionSelectionAndScanOverOneToken(t *testing.T) {
-	const inner, taps, rank = 64, 4, 8
-	for name, states := range map[string]int{"16 states": 16, "40 states": 40} {
+func TestAStepOfMambaIsNormProductsConvolutionSelectionAndScanOverOneToken(t *testing.T) {
+	const width, inner, taps, rank = 32, 64, 4, 8
+	for name, c := range map[string]struct{ batch, states int }{
+		"16 states": {3, 16}, "40 states": {3, 40}, "more rows than share weights": {9, 16}, "many rows": {21, 12}, "many rows and states": {17, 20},
+	} {
 		t.Run(name, func(t *testing.T) {
-			const batch = 3
-			inputs := drawn([]int{batch, 1, inner}, []int{batch, 1, inner}, []int{taps, inner}, []int{inner}, []int{batch, taps - 1, inner},
+			batch, states := c.batch, c.states
+			inputs := drawn([]int{batch, 1, width}, []int{width, inner}, []int{width, inner}, []int{taps, inner}, []int{inner}, []int{batch, taps - 1, inner},
 				[]int{inner, rank + 2*states}, []int{rank, inner}, []int{inner}, []int{inner, states}, []int{inner}, []int{batch, states, inner})
-			inputs = append(inputs, testkit.Int([]int32{1, 0, 1}, batch))
+			lengths := make([]int32, batch)
+			for i := range lengths {
+				lengths[i] = 1
+			}
+			lengths[1] = 0
+			inputs = append(inputs, testkit.Int(lengths, batch))
 			requireSame(t, inputs, func(in []*Node) []*Node {
 				out, window, state := xla.MambaStep(xla.MambaStepInputs{
-					XB1I: in[0], ZB1I: in[1], ConvWeightWI: in[2], ConvBiasI: in[3], WindowBWI: in[4], ProjectIP: in[5], DeltaKI: in[6], DeltaBiasI: in[7],
-					LogAIN: in[8], DI: in[9], StateBNI: in[10], LengthB: in[11],
+					XB1D: in[0], NormEpsilon: 1e-6, InDI: in[1], GateDI: in[2], ConvWeightWI: in[3], ConvBiasI: in[4], WindowBWI: in[5], ProjectIP: in[6],
+					DeltaKI: in[7], DeltaBiasI: in[8], LogAIN: in[9], DI: in[10], StateBNI: in[11], LengthB: in[12],
 				})
-				u := xla.CausalConv(xla.ConvInputs{XBTI: in[0], WeightWI: in[2], BiasI: in[3], WindowBWI: in[4]})
-				all := xla.Dense(u, in[5])
+				normed := xla.RMSNorm(in[0], 1e-6)
+				before := xla.Dense(normed, in[1])
+				u := xla.CausalConv(xla.ConvInputs{XBTI: before, WeightWI: in[3], BiasI: in[4], WindowBWI: in[5]})
+				all := xla.Dense(u, in[6])
 				part := func(from, to int) *Node { return SliceAxis(all, -1, AxisRange(from, to)) }
-				padding := Equal(in[11], ZerosLike(in[11]))
-				mark := Where(padding, BroadcastToShape(Const(in[0].Graph(), xla.MarkPadding), padding.Shape()), ZerosLike(in[11]))
+				padding := Equal(in[12], ZerosLike(in[12]))
+				mark := Where(padding, BroadcastToShape(Const(in[0].Graph(), xla.MarkPadding), padding.Shape()), ZerosLike(in[12]))
 				wantOut, wantState := xla.Scan(xla.ScanInputs{
-					UBTI: u, DeltaBTI: xla.Dense(part(0, rank), in[6]), ZBTI: in[1], ANI: Neg(Exp(Transpose(in[8], 0, 1))), BBTN: part(rank, rank+states),
-					CBTN: part(rank+states, rank+2*states), DI: in[9], BiasI: in[7], StartBNI: in[10], MarkBT: ExpandAxes(mark, -1),
+					UBTI: u, DeltaBTI: xla.Dense(part(0, rank), in[7]), ZBTI: xla.Dense(normed, in[2]), ANI: Neg(Exp(Transpose(in[9], 0, 1))),
+					BBTN: part(rank, rank+states), CBTN: part(rank+states, rank+2*states), DI: in[10], BiasI: in[8], StartBNI: in[11],
+					MarkBT: ExpandAxes(mark, -1),
 				})
-				moved := Concatenate([]*Node{SliceAxis(in[4], 1, AxisRange(1)), in[0]}, 1)
+				moved := Concatenate([]*Node{SliceAxis(in[5], 1, AxisRange(1)), before}, 1)
 				kept := BroadcastToShape(ExpandAxes(padding, -1, -2), moved.Shape())
-				return []*Node{out, window, state, wantOut, Where(kept, in[4], moved), wantState}
+				real := ConvertDType(ExpandAxes(in[12], -1, -2), dtypes.Float32)
+				return []*Node{Mul(out, BroadcastToShape(real, out.Shape())), window, state, Mul(wantOut, BroadcastToShape(real, out.Shape())), Where(kept, in[5], moved), wantState}
 			})
 		})
 	}

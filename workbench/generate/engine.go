@@ -102,7 +102,7 @@ func (e *Engine) setWeights(weights []*tensors.Tensor) error {
 	}
 	free(e.own)
 	e.weights, e.own = nil, nil
-	all, own, err := e.converted(weights)
+	all, own, err := e.prepared(weights)
 	if err != nil {
 		return err
 	}

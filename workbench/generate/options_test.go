@@ -9,8 +9,8 @@ import (
 func TestDefaultsSuitTheBackend(t *testing.T) {
 	for kind, want := range map[string]Options{
 		"go":   {Capacity: 32, Rows: 8, Queue: 1024, TokensPerTrip: 1, Chunks: []int{16, 64, 256}},
-		"cpu":  {Capacity: 32, Rows: 8, Queue: 1024, TokensPerTrip: 8, Chunks: []int{16, 64, 256}},
-		"cuda": {Capacity: 32, Rows: 32, Queue: 1024, TokensPerTrip: 8, Chunks: []int{16, 64, 256, 1024}},
+		"cpu":  {Capacity: 32, Rows: 8, Queue: 1024, TokensPerTrip: 32, Chunks: []int{16, 64, 256}},
+		"cuda": {Capacity: 32, Rows: 32, Queue: 1024, TokensPerTrip: 32, Chunks: []int{16, 64, 256, 1024}},
 	} {
 		got, err := Options{}.resolved(kind, 32)
 		require.NoError(t, err)

@@ -73,7 +73,7 @@ func (e *Engine) prefillProgram(length int) (*xla.Program, error) {
 	inputs = append(inputs, e.stateInputs(1, true)...)
 	count := len(e.weights)
 	return e.compiled(fmt.Sprintf("feeding of %d tokens", length), inputs, func(_ *Graph, nodes []*Node) []*Node {
-		_, next := e.model.Extend(e.device.Compute, nodes[:count], nodes[count], nodes[count+1], nodes[count+2:])
+		_, next := e.extend(nodes[:count], nodes[count], nodes[count+1], nodes[count+2:])
 		return next
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -35,7 +34,7 @@ func (e *Engine) CompileTime() time.Duration { return time.Duration(e.compileTim
 func (e *Engine) weightInputs() []xla.Input {
 	inputs := make([]xla.Input, len(e.weights))
 	for i, weight := range e.model.Weights() {
-		inputs[i] = xla.Input{Name: weight.Name, Shape: shapes.Make(e.weightDType(weight), weight.Shape...)}
+		inputs[i] = xla.Input{Name: weight.Name, Shape: e.storedShape(weight)}
 	}
 	return inputs
 }
@@ -49,33 +48,73 @@ func (e *Engine) stateInputs(rows int, donate bool) []xla.Input {
 	return inputs
 }
 
-// weightDType is what programs read a weight in. Blocks take matrices in the compute dtype, so converting them once here
-// spares every step from reading and rounding the float32 masters.
-func (e *Engine) weightDType(weight models.Weight) dtypes.DType {
-	if weight.Group == models.GroupMatrix || weight.Group == models.GroupHead {
-		return e.device.Compute
+// storage is how programs take a weight.
+type storage int
+
+const (
+	asDeclared storage = iota // in its own dtype
+	converted                 // in the compute dtype
+	transposed                // in the compute dtype, its two axes changed
+)
+
+// stored says how programs take a weight. Products are in the compute dtype, so converting their weights once here spares
+// every step from reading and rounding the float32 masters; fused steps read them transposed.
+func (e *Engine) stored(weight models.Weight) storage {
+	switch {
+	case weight.Group != models.GroupMatrix && weight.Group != models.GroupHead:
+		return asDeclared
+	case e.device.FusesSteps():
+		return transposed
+	case weight.DType != e.device.Compute:
+		return converted
 	}
-	return weight.DType
+	return asDeclared
 }
 
-// converted gives the weights in the dtypes that programs take. Those that had to be converted are also in own: they are
+// storedShape is the shape of a weight as programs take it.
+func (e *Engine) storedShape(weight models.Weight) shapes.Shape {
+	switch e.stored(weight) {
+	case converted:
+		return shapes.Make(e.device.Compute, weight.Shape...)
+	case transposed:
+		return shapes.Make(e.device.Compute, weight.Shape[1], weight.Shape[0])
+	}
+	return shapes.Make(weight.DType, weight.Shape...)
+}
+
+// extend is the model's Extend on weights as programs take them.
+func (e *Engine) extend(weights []*Node, tokensBT, lengthB *Node, state []*Node) (logitsBV *Node, next []*Node) {
+	asModel := make([]*Node, len(weights))
+	for i, weight := range e.model.Weights() {
+		asModel[i] = weights[i]
+		if e.stored(weight) == transposed {
+			asModel[i] = Transpose(weights[i], 0, 1)
+		}
+	}
+	return e.model.Extend(e.device.Compute, asModel, tokensBT, lengthB, state)
+}
+
+// prepared gives the weights as programs take them. Those that had to be converted are also in own: they are
 // the engine's to free.
-func (e *Engine) converted(weights []*tensors.Tensor) (all, own []*tensors.Tensor, err error) {
+func (e *Engine) prepared(weights []*tensors.Tensor) (all, own []*tensors.Tensor, err error) {
 	var inputs []xla.Input
 	var sources []*tensors.Tensor
-	var targets []shapes.Shape
+	var declared []models.Weight
 	for i, weight := range e.model.Weights() {
-		if want := e.weightDType(weight); want != weight.DType {
+		if e.stored(weight) != asDeclared {
 			inputs = append(inputs, xla.Input{Name: weight.Name, Shape: weights[i].Shape()})
-			sources, targets = append(sources, weights[i]), append(targets, shapes.Make(want, weight.Shape...))
+			sources, declared = append(sources, weights[i]), append(declared, weight)
 		}
 	}
 	if len(sources) == 0 {
 		return weights, nil, nil
 	}
-	program, err := e.compiled("weights in the compute dtype", inputs, func(_ *Graph, nodes []*Node) []*Node {
+	program, err := e.compiled("weights as decoding reads them", inputs, func(_ *Graph, nodes []*Node) []*Node {
 		for i, node := range nodes {
-			nodes[i] = ConvertDType(node, targets[i].DType)
+			nodes[i] = ConvertDType(node, e.storedShape(declared[i]).DType)
+			if e.stored(declared[i]) == transposed {
+				nodes[i] = Transpose(nodes[i], 0, 1)
+			}
 		}
 		return nodes
 	})
@@ -87,7 +126,7 @@ func (e *Engine) converted(weights []*tensors.Tensor) (all, own []*tensors.Tenso
 	}
 	next := 0
 	for i, weight := range e.model.Weights() {
-		if e.weightDType(weight) == weight.DType {
+		if e.stored(weight) == asDeclared {
 			all = append(all, weights[i])
 			continue
 		}

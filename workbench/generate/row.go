@@ -19,6 +19,7 @@ type row struct {
 	start   int     // the first token that the state knows; those before were dropped
 	fed     int     // tokens from start that the state has been fed
 	made    int     // tokens drawn, the stop token not counted
+	news    []Token // what the reader is to be told after the trip
 	state   *state  // its own while it is fed; nil before that and in the batch
 
 	ended chan struct{}
@@ -53,7 +54,7 @@ func (e *Engine) room(r *row) int {
 	return left
 }
 
-// accept takes what a step drew for the row: it sends the token, and the end if this is it. finish is "" while the row
+// accept takes what a step drew for the row into its news: the token, and the end if this is it. finish is "" while the row
 // goes on; full is true if it must slide before it can.
 func (e *Engine) accept(r *row, id int32, logProb float32) (finish string, full bool, err error) {
 	if math.IsNaN(float64(logProb)) {
@@ -62,11 +63,11 @@ func (e *Engine) accept(r *row, id int32, logProb float32) (finish string, full 
 	r.fed++
 	r.history = append(r.history, id)
 	if slices.Contains(r.Stop, id) {
-		r.inbox.send(Token{Row: r.index, ID: id, LogProb: logProb, Finish: FinishStop})
+		r.news = append(r.news, Token{Row: r.index, ID: id, LogProb: logProb, Finish: FinishStop})
 		return FinishStop, false, nil
 	}
 	r.made++
-	r.inbox.send(Token{Row: r.index, ID: id, LogProb: logProb})
+	r.news = append(r.news, Token{Row: r.index, ID: id, LogProb: logProb})
 	if e.room(r) > 0 {
 		return "", false, nil
 	}
@@ -78,7 +79,7 @@ func (e *Engine) accept(r *row, id int32, logProb float32) (finish string, full 
 	default:
 		finish = FinishCapacity
 	}
-	r.inbox.send(Token{Row: r.index, ID: -1, Finish: finish})
+	r.news = append(r.news, Token{Row: r.index, ID: -1, Finish: finish})
 	return finish, false, nil
 }
 

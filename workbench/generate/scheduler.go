@@ -216,19 +216,22 @@ func (e *Engine) decode() {
 
 // take hands a row what a trip drew for it, and moves it on if it is done or full.
 func (e *Engine) take(slot int, r *row, ids []int32, logProbs []float32) {
+	var finish string
+	var full bool
+	var err error
 	for i, id := range ids {
-		if id < 0 {
-			return
+		if id < 0 || full || finish != "" || err != nil {
+			break
 		}
-		finish, full, err := e.accept(r, id, logProbs[i])
-		switch {
-		case err != nil || finish != "":
-			e.finish(slot, err)
-			return
-		case full:
-			e.refill(slot, r)
-			return
-		}
+		finish, full, err = e.accept(r, id, logProbs[i])
+	}
+	r.inbox.send(r.news)
+	r.news = r.news[:0]
+	switch {
+	case err != nil || finish != "":
+		e.finish(slot, err)
+	case full:
+		e.refill(slot, r)
 	}
 }
 

@@ -100,9 +100,7 @@ func (e *Engine) stepProgram(key stepKey) (*xla.Program, error) {
 		border := len(nodes) - fixedControls - movingControls
 		state, c := nodes[:border], controlsOf(nodes[border:])
 		c.limited, c.slowSums = key.limited, e.device.Kind == "go"
-		d := decoder{trip: e.options.TokensPerTrip, weights: weights, extend: func(weights []*Node, tokensB1, lengthB *Node, state []*Node) (*Node, []*Node) {
-			return e.model.Extend(e.device.Compute, weights, tokensB1, lengthB, state)
-		}}
+		d := decoder{trip: e.options.TokensPerTrip, weights: weights, extend: e.extend}
 		if d.trip == 1 || e.device.Kind == "go" {
 			return d.unrolled(c, state)
 		}

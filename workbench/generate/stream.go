@@ -45,9 +45,10 @@ func newInbox(caller context.Context, rows int) (*inbox, context.Context) {
 	return &inbox{caller: caller, cancel: cancel, open: rows, news: make(chan struct{}, 1)}, ctx
 }
 
-func (b *inbox) send(token Token) {
+// send passes on all that a trip brought for a row: a reader that is woken for each token would slow the loop down.
+func (b *inbox) send(tokens []Token) {
 	b.mu.Lock()
-	b.events = append(b.events, token)
+	b.events = append(b.events, tokens...)
 	b.mu.Unlock()
 	b.sign()
 }

@@ -11,7 +11,7 @@
 // neighbouring lanes, 16 bytes each; they hold its scores and their share of y. Part 0 has the new token, which no block
 // reads from the cache.
 //
-// Entries, for D in bf16, f16, f32; L, the lanes of a head, in 8, 16, 32; Q in 1, 2, 4, 8:
+// Entries, for D in bf16, f32; L, the lanes of a head, in 8, 16, 32; Q in 1, 2, 4, 8:
 //   attend_step_D_lL_qQ   q [B,H,E], k [B,G,E], v [B,G,E], cos f32 [B,E/2], sin f32 [B,E/2], keys [B,C,G,E], values [B,C,G,E],
 //                         position i32 [B], length i32 [B];   then keys, values (the buffers of the operands), y [B,H,E]
 //   attend_split_D_lL_qQ  the same, with parts f32 [B,H,S,E] and weights f32 [B,H,S,2] (largest score, sum) in place of y
@@ -281,8 +281,6 @@ template <typename T> __device__ __forceinline__ void join(const float *parts, c
 
 #if defined(TYPE_BF16)
 ALL(bf16)
-#elif defined(TYPE_F16)
-ALL(f16)
 #else
 ALL(f32)
 #endif

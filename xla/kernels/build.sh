@@ -29,10 +29,12 @@ export -f compile
         echo "compile scan_$kernel scan_${kernel}_${type}_n$states -DTYPE_${type^^} -DPADDED=$states"
       done
     done
+    echo "compile scan_sum scan_sum_$type -DTYPE_${type^^} -DPADDED=16"
+  done
+  for type in bf16 f32; do # decoding never computes in float16
     for source in matvec attend_step mamba_step; do
       echo "compile $source ${source}_$type -DTYPE_${type^^}"
     done
-    echo "compile scan_sum scan_sum_$type -DTYPE_${type^^} -DPADDED=16"
   done
 } | xargs -P "$(nproc)" -d '\n' -I{} bash -c '{}'
 echo "$(ls "$target"/*.ptx | wc -l) texts, $(du -ch "$target"/*.ptx | tail -1 | cut -f1), sources $hash"

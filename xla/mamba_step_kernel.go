@@ -1,0 +1,102 @@
+package xla
+
+import (
+	"fmt"
+
+	"github.com/gomlx/compute/shapes"
+)
+
+// The Mamba step on CUDA: the entries conv of kernels/matvec.cu and all of kernels/mamba_step.cu.
+
+const (
+	mostTaps = 8
+	// manyRows is from where the scan's blocks take rowsOfBlock rows each, for each block reads weights anew. Their threads
+	// hold all states of a channel, which are mostStatesOfRows at most.
+	manyRows, rowsOfBlock, mostStatesOfRows = 16, 8, 16
+	// mambaChannels is the channels of a block of the scan.
+	mambaChannels = 32
+)
+
+func refusedTaps(taps int) string {
+	if taps > mostTaps {
+		return fmt.Sprintf("its kernel takes 2 to %d taps, not %d", mostTaps, taps)
+	}
+	return ""
+}
+
+func convProductsKernel(epsilon float64) func([]shapes.Shape) (*Plan, string) {
+	return func(in []shapes.Shape) (*Plan, string) {
+		x, window, taps := in[0], in[5], in[3].Dim(0)
+		m, reason := matvecSizesOf(x, in[1:3])
+		if reason == "" {
+			_, reason = stepDType(x, window)
+		}
+		if reason == "" {
+			reason = refusedTaps(taps)
+		}
+		if reason != "" {
+			return nil, reason
+		}
+		u, z := shapes.Make(x.DType, withLastDim(x, in[1].Dim(0))...), shapes.Make(x.DType, withLastDim(x, in[2].Dim(0))...)
+		launch := m.launch("conv", sizes{"kNorm": bit(epsilon > 0), "kEpsilonBits": floatBits(epsilon), "kTaps": taps}, []int{0, 1, 2, 3, 4, 5, 6}, window, u, z)
+		launch.Aliases = map[int]int{0: 5}
+		next := len(in)
+		return &Plan{Launches: []Launch{launch}, Outputs: []int{next + 1, next + 2, next}}, ""
+	}
+}
+
+func convStepKernel(in []shapes.Shape) (*Plan, string) {
+	x, window, taps := in[0], in[3], in[1].Dim(0)
+	dtype, reason := stepDType(x, window)
+	if reason == "" {
+		reason = refusedTaps(taps)
+	}
+	if reason != "" {
+		return nil, reason
+	}
+	text, entry := openModule("mamba_step_"+dtype), "mamba_conv_"+dtype
+	threads := text.constant("kLaunchThreads")
+	next := len(in)
+	return &Plan{
+		Launches: []Launch{{
+			PTX: text.entry(entry, sizes{"kInner": x.Dim(2), "kTaps": taps}), Entry: entry,
+			Grid: [3]int{ceilDiv(x.Dim(2), threads), x.Dim(0), 1}, Block: [3]int{threads, 1, 1},
+			Operands: []int{0, 1, 2, 3, 4}, Results: []shapes.Shape{window, x}, Aliases: map[int]int{0: 3},
+		}},
+		Outputs: []int{next + 1, next},
+	}, ""
+}
+
+func scanStepKernel(in []shapes.Shape) (*Plan, string) {
+	u, projected, weight, state := in[0], in[2].Dim(2), in[3], in[7]
+	dtype, reason := stepDType(u, in[1], weight)
+	if reason != "" {
+		return nil, reason
+	}
+	batch, inner, states, rank := u.Dim(0), u.Dim(2), state.Dim(1), weight.Dim(1)
+	rankBytes := rank * u.DType.Size()
+	switch {
+	case states > largestScanState:
+		return nil, fmt.Sprintf("its kernel takes at most %d states a channel, not %d", largestScanState, states)
+	case rankBytes%vectorBytes != 0:
+		return nil, fmt.Sprintf("its kernel takes a dt_rank of a multiple of %d bytes, not %d numbers", vectorBytes, rank)
+	}
+	text := openModule("mamba_step_" + dtype)
+	launch := Launch{
+		Grid: [3]int{ceilDiv(inner, mambaChannels), batch, 1}, Block: [3]int{text.constant("kLaunchThreads"), 1, 1}, Shared: 4 * projected,
+		Operands: []int{0, 1, 2, 3, 4, 5, 6, 7, 8}, Results: []shapes.Shape{state, u}, Aliases: map[int]int{0: 7},
+	}
+	launch.Entry = fmt.Sprintf("mamba_scan_%s_n%d", dtype, 16)
+	switch {
+	case batch >= manyRows && states <= mostStatesOfRows:
+		launch.Entry = "mamba_scan_rows_" + dtype
+		launch.Grid[1], launch.Shared = ceilDiv(batch, rowsOfBlock), rowsOfBlock*4*projected+mambaChannels*rankBytes
+	case states > 64:
+		launch.Entry = fmt.Sprintf("mamba_scan_%s_n%d", dtype, largestScanState)
+	case states > 16:
+		launch.Entry = fmt.Sprintf("mamba_scan_%s_n%d", dtype, 64)
+	}
+	launch.PTX = text.entry(launch.Entry, sizes{"kBatch": batch, "kInner": inner, "kRank": rank, "kStates": states})
+	next := len(in)
+	return &Plan{Launches: []Launch{launch}, Outputs: []int{next + 1, next}}, ""
+}

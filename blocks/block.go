@@ -27,6 +27,14 @@ type Block interface {
 	Cost(batch, time int) Cost
 }
 
+// Attending is a block whose tokens look back at others with weights that can be looked at.
+type Attending interface {
+	Block
+	// Attention is the weights with which Forward, without state, mixes the tokens of x [B,T,D]: float32 [B,H,T,T], query by
+	// key. Each query's sum to 1, and are 0 for keys that it may not see.
+	Attention(ctx *Context, weights Params, xBTD *Node) *Node
+}
+
 // Config holds the options of one block kind. Zero values mean the default.
 type Config interface {
 	// Validate reports the first option that does not fit the model's width.

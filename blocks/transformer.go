@@ -131,14 +131,32 @@ func (t *transformer) Step(ctx *Context, weights Params, xB1D *Node, state []*No
 	return stepMLP(weights, addProduct(xB1D, mixed, weights["attention.output"])), []*Node{keys, values}
 }
 
-func (t *transformer) attention(ctx *Context, weights Params, xBTD *Node, state []*Node) (*Node, []*Node) {
+// Attention implements Attending. The scores are computed even where Forward takes a kernel that does not keep them.
+func (t *transformer) Attention(ctx *Context, weights Params, xBTD *Node) *Node {
+	normed, _ := normBeside(xBTD)
+	qBTHE, kBTGE := t.queriesAndKeys(ctx, weights, normed)
+	return xla.AttentionWeights(qBTHE, kBTGE, ctx.attentionBias(ctx.Time, t.masks(ctx)))
+}
+
+// heads is a projection of normed x, one part a head: [B,T,count,E].
+func (t *transformer) heads(ctx *Context, xBTD, projection *Node, count int) *Node {
+	return Reshape(dense(xBTD, projection), ctx.Batch, ctx.Time, count, t.HeadDim)
+}
+
+// queriesAndKeys of normed x are turned by RoPE, then normed.
+func (t *transformer) queriesAndKeys(ctx *Context, weights Params, xBTD *Node) (qBTHE, kBTGE *Node) {
 	cos, sin := ctx.Rotary(t.HeadDim, t.RopeBase)
-	heads := func(name string, count int) *Node {
-		return Reshape(dense(xBTD, weights["attention."+name]), ctx.Batch, ctx.Time, count, t.HeadDim)
-	}
-	qBTHE := xla.RotaryNorm(heads("query", t.Heads), cos, sin, NormEpsilon)
-	kBTGE := xla.RotaryNorm(heads("key", t.KVHeads), cos, sin, NormEpsilon)
-	vBTGE := heads("value", t.KVHeads)
+	qBTHE = xla.RotaryNorm(t.heads(ctx, xBTD, weights["attention.query"], t.Heads), cos, sin, NormEpsilon)
+	kBTGE = xla.RotaryNorm(t.heads(ctx, xBTD, weights["attention.key"], t.KVHeads), cos, sin, NormEpsilon)
+	return qBTHE, kBTGE
+}
+
+// masks tells whether tokens are not to see those of other documents.
+func (t *transformer) masks(ctx *Context) bool { return t.MaskDocuments && ctx.DocumentBT != nil }
+
+func (t *transformer) attention(ctx *Context, weights Params, xBTD *Node, state []*Node) (*Node, []*Node) {
+	qBTHE, kBTGE := t.queriesAndKeys(ctx, weights, xBTD)
+	vBTGE := t.heads(ctx, xBTD, weights["attention.value"], t.KVHeads)
 
 	var next []*Node
 	kBCGE, vBCGE := kBTGE, vBTGE
@@ -146,7 +164,7 @@ func (t *transformer) attention(ctx *Context, weights Params, xBTD *Node, state 
 		kBCGE, vBCGE = ctx.append(state[0], kBTGE), ctx.append(state[1], vBTGE)
 		next = []*Node{kBCGE, vBCGE}
 	}
-	masks := t.MaskDocuments && state == nil && ctx.DocumentBT != nil
+	masks := state == nil && t.masks(ctx)
 	var yBTHE *Node
 	if state == nil && !masks {
 		yBTHE = xla.FusedAttention(qBTHE, kBTGE, vBTGE)

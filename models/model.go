@@ -91,8 +91,7 @@ func (m *Model) Init(seed uint64) [][]float32 {
 // weights are the nodes of Weights, float32. With checkpoint k > 0 the backward pass keeps the residual stream before every
 // k-th block alone, and runs k blocks again from there.
 func (m *Model) hidden(ctx *blocks.Context, weights []*Node, tokensBT *Node, state []*Node, checkpoint int) (xBTD *Node, next []*Node) {
-	xBTD = ConvertDType(Gather(weights[0], ExpandAxes(tokensBT, -1)), ctx.Compute)
-	xBTD = blocks.Norm(xBTD)
+	xBTD = m.embed(ctx, weights, tokensBT)
 	for i, block := range m.stack {
 		if checkpoint > 0 && i%checkpoint == 0 {
 			xBTD = xBTD.Checkpoint()
@@ -114,6 +113,11 @@ func (m *Model) hidden(ctx *blocks.Context, weights []*Node, tokensBT *Node, sta
 		xBTD = xBTD.StopCheckpoint()
 	}
 	return xBTD, next
+}
+
+// embed is what the first block gets.
+func (m *Model) embed(ctx *blocks.Context, weights []*Node, tokensBT *Node) *Node {
+	return blocks.Norm(ConvertDType(Gather(weights[0], ExpandAxes(tokensBT, -1)), ctx.Compute))
 }
 
 // params gives block i its weights by name, matrices in the compute dtype.

@@ -16,19 +16,18 @@ func Attend(qBTHE, kBCGE, vBCGE, biasBTC *Node) *Node {
 	return attend.Call(qBTHE, kBCGE, vBCGE, biasBTC)[0]
 }
 
+// AttentionWeights is the softmax in Attend, to look at: float32 [B,H,T,C].
+func AttentionWeights(qBTHE, kBCGE, biasBTC *Node) *Node {
+	a := newAttention(qBTHE, kBCGE)
+	return a.weights(a.queries(qBTHE), a.keys(kBCGE), biasBTC)
+}
+
 var attend = &Operation{
 	Name: "attend",
 	Definition: func(inputs []*Node) []*Node {
 		a := newAttention(inputs[0], inputs[1])
 		q, k, v := a.queries(inputs[0]), a.keys(inputs[1]), a.keys(inputs[2])
-		scores := ConvertDType(productTransposed(q, k), dtypes.Float32)
-		scoresBHTC := Reshape(Mul(scores, constant(q, a.scale)), a.batch, a.heads, a.time, a.slots)
-		biasBHTC := repeat(ExpandAxes(inputs[3], 1), 1, a.heads)
-		if inputs[3].Shape().Dim(0) < a.batch {
-			biasBHTC = repeat(biasBHTC, 0, a.batch)
-		}
-		weights := Softmax(Add(scoresBHTC, biasBHTC), -1)
-		p := Reshape(weights, a.batch*a.groups, -1, a.slots)
+		p := Reshape(a.weights(q, k, inputs[3]), a.batch*a.groups, -1, a.slots)
 		y := product(ConvertDType(p, v.DType()), v, 2, 1)
 		return []*Node{a.tokens(y, a.heads/a.groups), p}
 	},
@@ -63,6 +62,17 @@ type attention struct {
 func newAttention(qBTHE, kBCGE *Node) attention {
 	q, k := qBTHE.Shape().Dimensions, kBCGE.Shape().Dimensions
 	return attention{q[0], q[1], q[2], q[3], k[1], k[2], float32(1 / math.Sqrt(float64(q[3])))}
+}
+
+// weights is softmax(q·k/√E + bias), float32 [B,H,T,C], of what queries and keys give.
+func (a attention) weights(q, k, biasBTC *Node) *Node {
+	scores := ConvertDType(productTransposed(q, k), dtypes.Float32)
+	scoresBHTC := Reshape(Mul(scores, constant(q, a.scale)), a.batch, a.heads, a.time, a.slots)
+	biasBHTC := repeat(ExpandAxes(biasBTC, 1), 1, a.heads)
+	if biasBTC.Shape().Dim(0) < a.batch {
+		biasBHTC = repeat(biasBHTC, 0, a.batch)
+	}
+	return Softmax(Add(scoresBHTC, biasBHTC), -1)
 }
 
 // queries puts the heads of a group side by side: [B,T,H,E] to [B·G, H/G·T, E].

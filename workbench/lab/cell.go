@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// The calls of a notebook's cell (Model, Train, Resume, Watch, Stop, Open, Compare, States, Run.Chat and those that
-// explain the scan) show what they do and return one value. If a call fails it shows the error in the result's place; its
-// result's Err says it too, and every further call on that result does nothing. Must ends the cell there instead.
+// The calls of a notebook's cell (Model, Train, Resume, Watch, Stop, Open, Compare, States, Run.Chat and those that look
+// into attention and the scan) show what they do and return one value. If a call fails it shows the error in the result's
+// place; its result's Err says it too, and every further call on that result does nothing. Must ends the cell there instead.
 
 // Checked is what a cell-facing call returns: Err is nil, or why it failed.
 type Checked interface{ Err() error }

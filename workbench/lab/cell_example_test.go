@@ -160,6 +160,32 @@ func ExampleSystem() {
 	// Output: <nil>
 }
 
+func ExampleShowAttention() {
+	m, leave := inFolder()
+	defer leave()
+	run := lab.Train(m, lab.Steps(2))
+	attention := lab.ShowAttention(run, "The rain sees the town.")
+	fmt.Println(attention.Layers, attention.Tokens[0], attention.Weights[0][0][0], attention.Save("attention.svg"))
+	lab.ShowAttention(run, "The rain", lab.Layer(0))
+	// Output:
+	// [1] <|bos|> [1] <nil>
+	// error: show attention of tiny-001: layer 0: of the layers 0 to 1 of M T, those with attention are 1
+}
+
+func ExampleLayer() {
+	m, leave := inFolder()
+	defer leave()
+	fmt.Println(lab.ShowAttention(lab.Train(m, lab.Steps(1)), "The rain", lab.Layer(1)).Err())
+	// Output: <nil>
+}
+
+func ExampleHead() {
+	m, leave := inFolder()
+	defer leave()
+	fmt.Println(lab.ShowAttention(lab.Train(m, lab.Steps(1)), "The rain", lab.Head(0)).Err())
+	// Output: <nil>
+}
+
 func ExampleCalculate() {
 	lab.Calculate("(17 + 3) * 12345")
 	lab.Calculate("2 * (3 + 4")

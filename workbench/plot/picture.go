@@ -17,7 +17,7 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// Picture is one of Curves, Heat, Stack and Row. String describes it in words, for where nothing can be drawn.
+// Picture is one of Curves, Heat, Attention, Stack and Row. String describes it in words, for where nothing can be drawn.
 type Picture interface {
 	fmt.Stringer
 	// size is in points, 72 an inch.
@@ -33,10 +33,12 @@ const pixelsPerInch = 192
 
 func init() { gonum.DefaultFont = font.Font{Typeface: "Liberation", Variant: "Sans"} }
 
-// SVG draws a picture as an element to be put into HTML. Its letters are those of the reader's machine.
+// SVG draws a picture on white, for readers of dark pages too, as an element to be put into HTML. Its letters are those of
+// the reader's machine.
 func SVG(p Picture) (string, error) {
 	width, height := p.size()
 	canvas := vgsvg.NewWith(vgsvg.UseWH(width, height))
+	box(draw.New(canvas), 0, 0, width, height, color.White)
 	if err := paint(p, canvas); err != nil {
 		return "", err
 	}
@@ -105,8 +107,11 @@ func paint(p Picture, canvas vg.CanvasSizer) (err error) {
 	return p.draw(draw.New(canvas))
 }
 
-// Row draws pictures side by side.
+// Row draws pictures side by side, and goes on below where a line is full.
 type Row []Picture
+
+// rowWidth is the most that stands in a line: three curves.
+const rowWidth = 13 * vg.Inch
 
 func (r Row) String() string {
 	var texts []string
@@ -117,27 +122,42 @@ func (r Row) String() string {
 }
 
 func (r Row) size() (width, height vg.Length) {
-	width, height = 0, 1 // of an empty row, for the canvas that its error comes from
-	for _, p := range r {
-		w, h := p.size()
-		width, height = width+w, max(height, h)
+	width, height = 1, 1 // of an empty row, for the canvas that its error comes from
+	for i, at := range r.places() {
+		w, h := r[i].size()
+		width, height = max(width, at.X+w), max(height, at.Y+h)
 	}
-	return max(width, 1), height
+	return width, height
+}
+
+// places are the pictures' upper left corners, down from that of the row.
+func (r Row) places() []vg.Point {
+	places := make([]vg.Point, len(r))
+	var next vg.Point
+	var tallest vg.Length
+	for i, p := range r {
+		w, h := p.size()
+		if next.X > 0 && next.X+w > rowWidth {
+			next, tallest = vg.Point{Y: next.Y + tallest}, 0
+		}
+		places[i] = next
+		next.X, tallest = next.X+w, max(tallest, h)
+	}
+	return places
 }
 
 func (r Row) draw(canvas draw.Canvas) error {
 	if len(r) == 0 {
 		return errors.New("draw a row of pictures: it has none")
 	}
-	left := canvas.Min.X
-	for _, p := range r {
-		width, height := p.size()
+	for i, at := range r.places() {
+		width, height := r[i].size()
+		left, top := canvas.Min.X+at.X, canvas.Max.Y-at.Y
 		part := canvas
-		part.Rectangle = vg.Rectangle{Min: vg.Point{X: left, Y: canvas.Max.Y - height}, Max: vg.Point{X: left + width, Y: canvas.Max.Y}}
-		if err := p.draw(part); err != nil {
+		part.Rectangle = vg.Rectangle{Min: vg.Point{X: left, Y: top - height}, Max: vg.Point{X: left + width, Y: top}}
+		if err := r[i].draw(part); err != nil {
 			return err
 		}
-		left += width
 	}
 	return nil
 }

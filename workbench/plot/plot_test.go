@@ -23,10 +23,18 @@ func pictures() map[string]Picture {
 		stack.Layers = append(stack.Layers, Layer{Label: "T", Kind: "transformer"}, Layer{Label: "M", Kind: "mamba", Color: 1})
 	}
 	heat := Heat{Title: "state", X: "token", Y: "channel", Values: [][]float64{{-1, 2, math.Inf(1)}, {0, math.NaN(), 1}}}
+	weights := [][]float64{{1}, {0.25, 0.75}, {0, math.NaN(), 1}}
+	many := Attention{Title: "head 2"}
+	for i := range 70 {
+		many.Tokens, many.Weights = append(many.Tokens, "token"), append(many.Weights, make([]float64, i+1))
+	}
+	many.Weights[60][3] = 0.5
 	curves := Curves{Title: "loss", X: "step", Y: "nats", Lines: []Line{falling, {Name: "one", X: []float64{1}, Y: []float64{2}}, {Name: "none"}}}
 	return map[string]Picture{
 		"curves": curves, "curves without a line": Curves{Title: "loss"}, "heat": heat, "heat of one value": Heat{Values: [][]float64{{3}}},
-		"stack": stack, "row": Row{curves, heat, stack},
+		"attention":                            Attention{Title: "head 0", Tokens: []string{"<a>", "·b", "c & d"}, Weights: weights},
+		"attention without labels":             Attention{Title: "head 1", Weights: weights},
+		"attention of more tokens than labels": many, "stack": stack, "row": Row{curves, heat, stack}, "row of two lines": Row{curves, heat, curves, stack, many},
 	}
 }
 
@@ -56,15 +64,21 @@ func TestAPictureSaysInWordsWhatItShows(t *testing.T) {
 	require.Equal(t, "loss (nats against step)\n  T2 & <M>: 7 at 1 to 3 at 3\n  one: 2 at 1 to 2 at 1\n  none: no point yet", all["curves"].String())
 	require.Equal(t, "state (2 channel × 3 token): -1 to 2", all["heat"].String())
 	require.Contains(t, all["stack"].String(), "a stack: T → M → T")
+	require.Equal(t, "head 0 (·░▒▓█ from 0 to 1)\n  <a> █\n   ·b ▒▓\nc & d · █", all["attention"].String())
+	require.Equal(t, "head 1 (3 tokens): the most that one gives an earlier one is 0.25, by 1 to 0", all["attention without labels"].String())
+	require.Equal(t, "head 2 (70 tokens): the most that one gives an earlier one is 0.50, by 60 to 3", all["attention of more tokens than labels"].String())
 	require.Equal(t, 2, strings.Count(Row{all["heat"], all["heat"]}.String(), "state"))
 }
 
 func TestPicturesThatCannotBeDrawnAreErrors(t *testing.T) {
 	for want, picture := range map[string]Picture{
-		"there are no values":           Heat{Title: "x"},
-		"row 1 has 1 values, row 0 has": Heat{Values: [][]float64{{1, 2}, {1}}},
-		"it has no layers":              Stack{},
-		"it has none":                   Row{},
+		"there are no values":                            Heat{Title: "x"},
+		"row 1 has 1 values, row 0 has":                  Heat{Values: [][]float64{{1, 2}, {1}}},
+		"it has no layers":                               Stack{},
+		"it has none":                                    Row{},
+		"there are no weights":                           Attention{},
+		"token 1 has 1 weights; it may look at 2 tokens": Attention{Weights: [][]float64{{1}, {1}}},
+		"there are 1 tokens and weights of 2":            Attention{Tokens: []string{"a"}, Weights: [][]float64{{1}, {0, 1}}},
 	} {
 		_, err := SVG(picture)
 		require.ErrorContains(t, err, want)
@@ -111,4 +125,19 @@ func BenchmarkSVGOfTwoCurves(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func TestARowGoesOnBelowWhereItsLineIsFull(t *testing.T) {
+	curve := Curves{}
+	width, height := curve.size()
+	rowWidth, rowHeight := Row{curve, curve, curve, curve}.size()
+	require.Equal(t, 3*width, rowWidth)
+	require.Equal(t, 2*height, rowHeight)
+	require.Equal(t, height, Row{curve, curve, curve}.places()[2].Y+height, "three fit")
+}
+
+func TestADarkPageShowsAnSVGOnWhite(t *testing.T) {
+	svg, err := SVG(pictures()["stack"])
+	require.NoError(t, err)
+	require.Regexp(t, `^<svg[^>]*>\s*<g[^>]*>\s*<path d="M0,0L[^"]*Z" style="fill:#FFFFFF`, svg)
 }

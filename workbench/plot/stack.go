@@ -3,6 +3,7 @@ package plot
 import (
 	"fmt"
 	"image/color"
+	"math"
 	"strings"
 
 	gonum "gonum.org/v1/plot"
@@ -96,4 +97,13 @@ func write(canvas draw.Canvas, x, y vg.Length, size font.Length, align text.XAli
 	}
 	canvas.FillText(style, vg.Point{X: x, Y: y}, words)
 	return style
+}
+
+// writeDown puts text below (x, y), turned so that it ends there.
+func writeDown(canvas draw.Canvas, x, y vg.Length, size font.Length, words string) {
+	style := draw.TextStyle{
+		Color: color.Black, Font: font.From(gonum.DefaultFont, size), Rotation: math.Pi / 2, XAlign: text.XRight, YAlign: text.YCenter,
+		Handler: gonum.DefaultTextHandler,
+	}
+	canvas.FillText(style, vg.Point{X: x, Y: y}, words)
 }

@@ -76,7 +76,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; %s --help lists the flags", err, command.CommandPath())}
 	})
-	root.AddCommand(speedrunCommand(), trainCommand(), sftCommand(), rlCommand(), evalCommand(), sampleCommand(), chatCommand(), replCommand(), serveCommand(), paramsCommand(), memoryCommand(), configCommand(), runsCommand(), sessionCommand(), tokenizerCommand(), dataCommand(), notebookCommand(), benchCommand(), doctorCommand())
+	root.AddCommand(speedrunCommand(), trainCommand(), sftCommand(), rlCommand(), evalCommand(), sampleCommand(), chatCommand(), replCommand(), serveCommand(), paramsCommand(), memoryCommand(), configCommand(), runsCommand(), exportCommand(), sessionCommand(), tokenizerCommand(), dataCommand(), notebookCommand(), benchCommand(), doctorCommand())
 	return root
 }
 

@@ -17,7 +17,8 @@ func dataCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "data",
 		Short: "List the corpora that have a name, look at a corpus, or download one",
-		Long: `Data is what --data takes: a file, a folder or a glob of text, JSON lines or parquet; godoc; a dataset of the
+		Long: `Data is what --data takes: a file, a folder or a glob of text, JSON lines or parquet; godoc or gosrc, the
+documentation and the source of Go, whole or as gosrc:PACKAGE and gosrc:./FOLDER; a dataset of the
 Hugging Face hub, hf:OWNER/NAME[@REVISION][:CONFIG][:SPLIT][:COLUMN]; a preset; or a mixture with a weight for each part:
 hf:OWNER/NAME=0.7,file.jsonl=0.3. The column of a file is named as file.jsonl:COLUMN; [:N] ends a corpus after N rows.
 

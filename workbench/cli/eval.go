@@ -26,7 +26,8 @@ func evalCommand() *cobra.Command {
 
 Tasks are ` + lab.EvalTasks() + `.
 bpb is bits per byte on text that was trained on and on text held out; core is DCLM's suite of in-context tasks; chat stands
-for the last five, which are asked in conversations. Without --tasks it is bpb and all that --data holds. A task's examples
+for the last five, which are asked in conversations; godoc asks about the documentation of the Go installation (of one package
+as godoc=godoc-chat:PACKAGE), about symbols that a tuning on godoc-chat learns and about those it holds out. Without --tasks it is bpb and all that --data holds. A task's examples
 are in NAME.jsonl of --data (also .gz, or NAME/test.jsonl), one object a line, as the data sets publish them:
   arc-easy, arc-challenge  question, choices {text, label}, answerKey
   mmlu                     question, choices, answer (from 0)
@@ -112,6 +113,11 @@ func printReport(report *lab.EvalReport, asJSON bool) error {
 	}
 	if err := repl.WriteTable(os.Stdout, lab.EvalHeading, report.Rows()); err != nil {
 		return err
+	}
+	for _, result := range report.Results {
+		if result.Note != "" {
+			fmt.Printf("%s: %s\n", result.Task, result.Note)
+		}
 	}
 	for _, mean := range report.Means {
 		fmt.Printf("%s %.4f (%.4f to %.4f), the mean of %d centred values\n", mean.Name, mean.Value, mean.Interval.Low, mean.Interval.High, mean.Tasks)

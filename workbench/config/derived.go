@@ -19,7 +19,7 @@ var about = map[string]string{
 	"vocab":              "number of token ids, bytes and special tokens included",
 	"context":            "longest sequence in tokens",
 	"softcap":            "bound of the logits",
-	"data":               "corpus: godoc, godoc:PACKAGE, a text or .jsonl file, a folder or a glob",
+	"data":               "corpus: godoc, godoc:PACKAGE, gosrc, a text or .jsonl file, a folder or a glob",
 	"backend":            "auto, go, cpu, cuda or a GoMLX configuration",
 	"steps":              "optimizer steps",
 	"minutes":            "time of the steps, in place of their number",

@@ -57,6 +57,19 @@ func fileComments(path string) (string, error) {
 	return out.String(), nil
 }
 
+// fileSource makes a document of a whole Go source file; it is empty where the file is generated or no Go.
+func fileSource(path string) (string, error) {
+	source, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("read corpus: %w", err)
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), path, source, parser.PackageClauseOnly|parser.ParseComments)
+	if err != nil || ast.IsGenerated(file) {
+		return "", nil
+	}
+	return string(source), nil
+}
+
 type span struct{ start, end token.Pos }
 
 // declarations finds what each doc comment documents.

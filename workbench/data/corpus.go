@@ -42,7 +42,7 @@ type Options struct {
 type Download = hub.Progress
 
 // forms lists what Open understands, for its errors.
-const forms = "give godoc, godoc:PACKAGE (say godoc:net/http), godoc:./FOLDER of Go source, " +
+const forms = "give godoc, godoc:PACKAGE (say godoc:net/http), godoc:./FOLDER of Go source, gosrc likewise, " +
 	"a text file, a .jsonl, .ndjson or .parquet file, " +
 	"a folder holding .txt, .md, .jsonl, .ndjson or .parquet files, a glob, hf:OWNER/NAME[:CONFIG][:SPLIT][:COLUMN], " +
 	"a preset that workbench data list shows, or a mixture such as a.jsonl=0.7,b.jsonl=0.3"
@@ -55,6 +55,7 @@ func Open(spec string) (Corpus, error) { return OpenWith(context.Background(), s
 //	godoc              comments of the Go installation (also the empty spec)
 //	godoc:net/http     only that package and those below it
 //	godoc:./folder     any folder of Go source: a path that is absolute or begins with a dot
+//	gosrc              the source itself, also gosrc:net/http and gosrc:./folder; generated files are left out of both
 //	notes.txt          a text file: one document, or many if it is big
 //	data.jsonl         one JSON object a line, each a document (also .ndjson)
 //	data.parquet       one document a row
@@ -82,7 +83,7 @@ func OpenWith(ctx context.Context, spec string, o Options) (Corpus, error) {
 		return nil, fmt.Errorf("open corpus %q: %w", spec, err)
 	case isMixture:
 		return openMixture(ctx, spec, parts, o)
-	case spec == "godoc" || strings.HasPrefix(spec, "godoc:"):
+	case isGoCorpus(spec):
 		return openGodoc(spec)
 	}
 	plain, limit, err := cutLimit(spec)
@@ -101,7 +102,7 @@ func OpenWith(ctx context.Context, spec string, o Options) (Corpus, error) {
 
 // reserved tells words that are no files, even if there is one of that name.
 func reserved(spec string) bool {
-	return spec == "godoc" || FindPreset(spec) != nil || strings.HasPrefix(spec, "godoc:") || strings.HasPrefix(spec, "hf:")
+	return isGoCorpus(spec) || FindPreset(spec) != nil || strings.HasPrefix(spec, "hf:")
 }
 
 func exists(path string) bool {

@@ -14,10 +14,12 @@ import (
 	"time"
 )
 
-// godocCorpus is the English in Go source: see fileComments for what is in a document.
+// godocCorpus is made of Go source: godoc is the English in it, gosrc the source itself.
 type godocCorpus struct {
 	name string
 	root string
+	// document makes the one of a file; empty is none.
+	document func(path string) (string, error)
 
 	// A tokenizer's training and the tokenising after it both want all texts, and parsing takes longer than either, so the
 	// texts of a whole pass are kept while the files are as they were.
@@ -26,8 +28,17 @@ type godocCorpus struct {
 	keptFor string // fingerprint
 }
 
+// goCorpora are the specs that openGodoc knows, and what they make of a file.
+var goCorpora = map[string]func(path string) (string, error){"godoc": fileComments, "gosrc": fileSource}
+
+// isGoCorpus says whether a spec is one of goCorpora: alone, or with a package or folder after a colon.
+func isGoCorpus(spec string) bool {
+	kind, _, _ := strings.Cut(spec, ":")
+	return goCorpora[kind] != nil
+}
+
 func openGodoc(spec string) (Corpus, error) {
-	tree := strings.TrimPrefix(strings.TrimPrefix(spec, "godoc"), ":")
+	kind, tree, _ := strings.Cut(spec, ":")
 	root := tree
 	if !filepath.IsAbs(tree) && !strings.HasPrefix(tree, ".") {
 		goroot, err := findGoroot()
@@ -45,7 +56,7 @@ func openGodoc(spec string) (Corpus, error) {
 	case !info.IsDir():
 		return nil, fmt.Errorf("open corpus %q: %s is no folder; %s", spec, root, forms)
 	}
-	c := &godocCorpus{name: spec, root: root}
+	c := &godocCorpus{name: spec, root: root, document: goCorpora[kind]}
 	files, err := c.files()
 	if err != nil {
 		return nil, fmt.Errorf("open corpus %q: %w", spec, err)
@@ -104,7 +115,7 @@ func (c *godocCorpus) Documents() iter.Seq2[string, error] {
 			return
 		}
 		var texts []string
-		for text, err := range ordered(all(files), fileComments) {
+		for text, err := range ordered(all(files), c.document) {
 			if err == nil && text == "" {
 				continue
 			}

@@ -70,10 +70,18 @@ func Answers(model *chat.Model, o AnswerOptions) Answerer {
 	}
 }
 
-// problem is an example that is answered in words; check says whether an answer is right, and is called concurrently.
+// problem is an example that is answered in words; score says how right an answer is, from 0 to 1, and is called concurrently.
 type problem struct {
 	id, question string
-	check        func(ctx context.Context, answer string) (bool, error)
+	score        func(ctx context.Context, answer string) (float64, error)
+}
+
+// whether is the score of what is right or wrong.
+func whether(right bool) float64 {
+	if right {
+		return 1
+	}
+	return 0
 }
 
 // answerAll puts questions to a model, AtOnce at a time, and judges the answers. Questions too long for the model are
@@ -125,7 +133,7 @@ func (r *Result) answerAll(ctx context.Context, problems []problem, answer Answe
 // try is one sample of an answer.
 type try struct {
 	text    string
-	right   bool
+	score   float64
 	tooLong error
 }
 
@@ -138,7 +146,7 @@ func attempt(ctx context.Context, p problem, answer Answerer, sample int) (t try
 		return t, err
 	}
 	t.text = content.Text()
-	t.right, err = p.check(ctx, t.text)
+	t.score, err = p.score(ctx, t.text)
 	return t, err
 }
 
@@ -155,20 +163,20 @@ func (r *Result) judge(problems []problem, tries []try, samples int) {
 	}
 	sums := map[int]float64{}
 	for i, p := range problems {
-		own, right := tries[i*samples:(i+1)*samples], 0
+		own, right, sum := tries[i*samples:(i+1)*samples], 0, 0.0
 		if own[0].tooLong != nil {
 			r.Skipped.add(p.id + ": " + own[0].tooLong.Error())
 			continue
 		}
 		for _, t := range own {
-			if t.right {
+			if sum += t.score; t.score == 1 {
 				right++
 			}
 		}
 		for _, k := range ks {
 			sums[k] += PassAtK(samples, right, k)
 		}
-		r.Outcomes = append(r.Outcomes, Outcome{ID: p.id, Value: float64(right) / float64(samples), Weight: 1, Answer: own[0].text})
+		r.Outcomes = append(r.Outcomes, Outcome{ID: p.id, Value: sum / float64(samples), Weight: 1, Answer: own[0].text})
 	}
 	if samples == 1 || len(r.Outcomes) == 0 {
 		return

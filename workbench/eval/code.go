@@ -46,12 +46,12 @@ func parseHumanEval(run Runner) func(Row) (problem, error) {
 			return p, err
 		}
 		prompt := p.question
-		p.check = func(ctx context.Context, answer string) (bool, error) {
+		p.score = func(ctx context.Context, answer string) (float64, error) {
 			// Only what has run to its end knows the word: a program that exits early does not pass.
 			word := rand.Text()
 			program := fmt.Sprintf("%s\n%s\ncheck(%s)\nprint(%q)\n", codeIn(answer, prompt, function), tests, function, "\n"+word)
 			result, err := run(ctx, program)
-			return err == nil && result.Exit == 0 && strings.HasSuffix(result.Stdout, "\n"+word+"\n"), err
+			return whether(err == nil && result.Exit == 0 && strings.HasSuffix(result.Stdout, "\n"+word+"\n")), err
 		}
 		return p, nil
 	}

@@ -6,5 +6,5 @@
 //
 // Never imports: train, checkpoint, config, or anything that shows a result.
 //
-// Read score.go first, then core.go and prompt.go (CORE), choice.go, math.go and code.go (conversations), report.go.
+// Read score.go first, then core.go and prompt.go (CORE), choice.go, math.go, code.go and godoc.go (conversations), report.go.
 package eval

@@ -39,8 +39,8 @@ func parseMath(row Row) (q MathQuestion, err error) {
 // parseGSM8K makes a problem of such a row.
 func parseGSM8K(row Row) (problem, error) {
 	q, err := parseMath(row)
-	check := func(_ context.Context, answer string) (bool, error) { return q.Right(answer), nil }
-	return problem{id: q.ID, question: q.Question, check: check}, err
+	score := func(_ context.Context, answer string) (float64, error) { return whether(q.Right(answer)), nil }
+	return problem{id: q.ID, question: q.Question, score: score}, err
 }
 
 // RunGSM8K evaluates GSM8K: rows shuffled by seed 42, of which the first limit are asked (0 is all). 10 and 10.0 are equal.

@@ -10,7 +10,7 @@ import (
 type Outcome struct {
 	// ID names the example, the same in every evaluation of the task: what comparisons pair by.
 	ID string `json:"id"`
-	// Value is 1 for correct and 0 for wrong, the share of correct samples, or in bits per byte the bits.
+	// Value is 1 for correct and 0 for wrong, between them for half right or the mean of samples, or in bits per byte the bits.
 	Value float64 `json:"value"`
 	// Weight is 1, or in bits per byte the bytes. A result is the sum of values over the sum of weights.
 	Weight float64 `json:"weight"`

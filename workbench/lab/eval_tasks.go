@@ -26,7 +26,13 @@ var chatTasks = []string{eval.ARCEasy, eval.ARCChallenge, eval.MMLU, eval.GSM8K,
 
 // EvalTasks lists the names of tasks for messages.
 func EvalTasks() string {
-	return strings.Join(append([]string{taskBits, taskCore, taskCore + "/LABEL", taskChat}, chatTasks...), ", ")
+	return strings.Join(append([]string{taskBits, taskCore, taskCore + "/LABEL", eval.GoDoc, taskChat}, chatTasks...), ", ")
+}
+
+// isAsked says whether a task is put as questions, to a run that is tuned.
+func isAsked(task string) bool {
+	name, _, _ := strings.Cut(task, "=")
+	return name == taskChat || name == eval.GoDoc || slices.Contains(chatTasks, name)
 }
 
 // evalTask is one line of the report to be.
@@ -54,6 +60,8 @@ func (e *evaluation) plan(ctx context.Context) (tasks []evalTask, err error) {
 			added = []evalTask{e.bits(data.Train), e.bits(data.Validation)}
 		case (name == taskCore || strings.HasPrefix(name, taskCore+"/")) && spec == "":
 			added, err = e.core(ctx, strings.TrimPrefix(strings.TrimPrefix(name, taskCore), "/"))
+		case name == eval.GoDoc && (spec == "" || spec == data.QuestionsSpec || strings.HasPrefix(spec, data.QuestionsSpec+":")):
+			added = []evalTask{e.godoc(data.Train, spec), e.godoc(data.Validation, spec)}
 		case name == taskChat && spec == "":
 			for _, one := range chatTasks {
 				added = append(added, e.conversation(one, ""))
@@ -61,7 +69,7 @@ func (e *evaluation) plan(ctx context.Context) (tasks []evalTask, err error) {
 		case slices.Contains(chatTasks, name):
 			added = []evalTask{e.conversation(name, spec)}
 		default:
-			err = fmt.Errorf("unknown task %q; there are %s, and of the last five NAME=SPEC with a corpus", entry, EvalTasks())
+			err = fmt.Errorf("unknown task %q; there are %s, and of the last five NAME=SPEC with a corpus, and %s=%s:PACKAGE", entry, EvalTasks(), eval.GoDoc, data.QuestionsSpec)
 		}
 		if err != nil {
 			return nil, err
@@ -216,6 +224,36 @@ func (e *evaluation) conversation(name, spec string) evalTask {
 		result, err = eval.RunHumanEval(ctx, rows, answer, run, answers, o.Limit, e.count(name))
 		result.Note = note
 		return result, err
+	}}
+}
+
+// godoc asks what symbols are and how they are declared: those that a tuning on godoc-chat learns, or those that it holds out. Of
+// the first it asks as many as of the second.
+func (e *evaluation) godoc(split data.Split, spec string) evalTask {
+	name := eval.GoDoc + "/" + string(split)
+	return evalTask{name, func(ctx context.Context) (result eval.Result, err error) {
+		if spec == "" {
+			spec = data.QuestionsSpec
+		}
+		found := map[data.Split][]data.Question{}
+		for q, err := range data.Questions(spec) {
+			if err != nil {
+				return result, err
+			}
+			side := data.SplitOf(q.Symbol)
+			if !strings.Contains(q.Answer, "\n\n") { // all that the documentation says may take pages
+				found[side] = append(found[side], q)
+			}
+		}
+		answer, answers, err := e.answerer()
+		if err != nil {
+			return result, err
+		}
+		limit := len(found[data.Validation])
+		if e.options.Limit > 0 {
+			limit = min(limit, e.options.Limit)
+		}
+		return eval.RunGoDoc(ctx, name, found[split], answer, answers, max(1, limit), e.count(name))
 	}}
 }
 

@@ -72,3 +72,22 @@ func TestBitsPerByteAreThoseOfTheTraining(t *testing.T) {
 		require.Contains(t, report.Results[3].Problem, "<|user_start|>")
 	})
 }
+
+func TestQuestionsOnDocumentationAreAskedOfBothSidesOfTheSplit(t *testing.T) {
+	run, _ := trainedRun(t)
+	require.NoError(t, os.Mkdir("source", 0o755))
+	source := "package a\n"
+	for i := range 200 {
+		source += fmt.Sprintf("\n// F%d is number %d.\nfunc F%d() int { return %d }\n", i, i, i, i)
+	}
+	require.NoError(t, os.WriteFile("source/a.go", []byte(source), 0o644))
+	report, err := Evaluate(context.Background(), run, "go", EvalOptions{Tasks: []string{"godoc=godoc-chat:./source"}, Answers: EvalAnswers{Tokens: 2}})
+	require.NoError(t, err)
+	learned, held := report.Results[len(report.Results)-2], report.Results[len(report.Results)-1]
+	require.Equal(t, []string{"godoc/train", "godoc/validation"}, []string{learned.Task, held.Task})
+	require.Equal(t, learned.Examples, held.Examples)
+	require.NotEqual(t, learned.Outcomes[0].ID, held.Outcomes[0].ID)
+	require.Contains(t, held.Note, "0 of ")
+	_, err = Evaluate(context.Background(), run, "go", EvalOptions{Tasks: []string{"godoc=source"}})
+	require.ErrorContains(t, err, `unknown task "godoc=source"`)
+}

@@ -94,7 +94,7 @@ func newestWeights(run *Run, model *models.Model, device *xla.Device) ([]*tensor
 		if !ok || fmt.Sprint(tensor.Shape) != fmt.Sprint(weight.Shape) {
 			return nil, entry, skipped, fmt.Errorf("load %s: %q has shape %v there and %v in the model of run.json; the checkpoint is of another architecture", entry.Dir, weight.Name, tensor.Shape, weight.Shape)
 		}
-		loaded, err := tensors.FromRaw(device.Backend, 0, shapeOf(weight), tensor.Data)
+		loaded, err := tensors.FromRaw(device.Backend, 0, shapeOf(weight), tensor.Widened().Data) // an export is narrow
 		if err != nil {
 			return nil, entry, skipped, fmt.Errorf("load %s: %q: %w", entry.Dir, weight.Name, err)
 		}

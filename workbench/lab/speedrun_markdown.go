@@ -22,6 +22,11 @@ func (r *SpeedrunReport) Markdown() string {
 	for _, evaluation := range r.Evaluations {
 		fmt.Fprintf(&out, "\n## Evaluation of %s\n\n", evaluation.Run)
 		markdownTable(&out, EvalHeading, evaluation.Rows())
+		for _, result := range evaluation.Results {
+			if result.Note != "" {
+				fmt.Fprintf(&out, "\n%s: %s.\n", result.Task, result.Note)
+			}
+		}
 	}
 	if len(r.Transcript) > 0 {
 		fmt.Fprintf(&out, "\n## A chat with %s\n\nThe likeliest token each time, %d at most.\n", r.Tuned.Run, reportTokens)

@@ -175,8 +175,8 @@ func (p *planner) make(ctx context.Context) (plan SpeedrunPlan, err error) {
 		if err := p.shape(); err != nil {
 			return plan, err
 		}
-		if p.card != nil { // another shape, another prediction
-			if p.speed, err = p.findSpeed(ctx); err != nil {
+		if p.card != nil { // another shape, another speed
+			if err := p.timeBase(ctx); err != nil {
 				return plan, err
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +31,7 @@ const (
 	measuredTime  = 4 * time.Second
 )
 
-// findSpeed predicts for a card, and measures elsewhere.
+// findSpeed predicts for a card, and measures passes elsewhere.
 func (p *planner) findSpeed(ctx context.Context) (speed, error) {
 	if p.card != nil {
 		report, err := Memory(p.config, p.card)
@@ -45,47 +46,72 @@ func (p *planner) findSpeed(ctx context.Context) (speed, error) {
 		return speed{}, err
 	}
 	defer device.Finalize()
-	p.options.Say(fmt.Sprintf("measuring a few steps of %d × %d tokens on %s", p.config.Train.Batch, p.model.Config.Context, device.Kind))
-	return measureSpeed(ctx, device, p.model, p.config)
+	o := p.config.Train
+	o.Accumulate = 1
+	p.options.Say(fmt.Sprintf("measuring a few steps of %d × %d tokens on %s", o.Batch, p.model.Config.Context, device.Kind))
+	return measureSpeed(ctx, device, p.model, o)
+}
+
+// timeBase makes the base as long as its minutes are on this machine's card, whose speed is measured: predictions are too rough to
+// train two patterns for the same time. For a card that is elsewhere the prediction stands.
+func (p *planner) timeBase(ctx context.Context) (err error) {
+	if p.speed, err = p.findSpeed(ctx); err != nil || p.elsewhere {
+		return err
+	}
+	device, err := xla.Open(p.config.Backend)
+	if err != nil {
+		return err
+	}
+	defer device.Finalize()
+	o := p.config.Train
+	p.options.Say(fmt.Sprintf("measuring a few steps of %d × %d × %d tokens on %s", o.Accumulate, o.Batch, p.model.Config.Context, p.card.Name))
+	measured, err := measureSpeed(ctx, device, p.model, o)
+	if err != nil {
+		return err
+	}
+	p.speed.tokensPerSecond, p.speed.from = measured.tokensPerSecond, measured.from
+	timed, err := config.NewHorizon(p.config.Model, p.options.Ratio, max(1, int64(60*p.minutes*measured.tokensPerSecond)))
+	p.horizon.Tokens = timed.Tokens // and the shape stays, for another would have another speed
+	return err
 }
 
 // measureSpeed trains for a few steps on noise, which takes as long as text does.
-func measureSpeed(ctx context.Context, device *xla.Device, model *models.Model, c *config.Config) (speed, error) {
-	o := c.Train
-	o.Steps, o.Accumulate, o.Minutes = measuredSteps+1, 1, 0
+func measureSpeed(ctx context.Context, device *xla.Device, model *models.Model, o train.Options) (speed, error) {
+	o.Steps, o.Minutes = measuredSteps+1, 0
 	trainer, err := train.New(device, model, o)
 	if err != nil {
 		return speed{}, err
 	}
 	defer trainer.Close()
-	batch := noise(trainer.Options().Batch*model.Config.Context, model.Config.Vocab)
+	o = trainer.Options()
+	batches := slices.Repeat([]train.Batch{noise(o.Batch*model.Config.Context, model.Config.Vocab)}, o.Accumulate)
 	var started time.Time
 	steps := 0
 	for ; steps < measuredSteps && (steps < 1 || time.Since(started) < measuredTime); steps++ {
 		if started.IsZero() { // the first one compiles
-			if err := oneStep(ctx, trainer, batch); err != nil {
+			if err := oneStep(ctx, trainer, batches); err != nil {
 				return speed{}, err
 			}
 			started = time.Now()
 		}
-		if err := oneStep(ctx, trainer, batch); err != nil {
+		if err := oneStep(ctx, trainer, batches); err != nil {
 			return speed{}, err
 		}
 	}
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	return speed{
-		float64(steps*len(batch.Tokens)) / time.Since(started).Seconds(), int64(memory.Sys),
-		fmt.Sprintf("measured on %s: %d steps of %d rows", device.Kind, steps, trainer.Options().Batch), "of this process after them" + available(),
+		float64(steps*o.Accumulate*len(batches[0].Tokens)) / time.Since(started).Seconds(), int64(memory.Sys),
+		fmt.Sprintf("measured on %s: %d steps of %d rows", device.Kind, steps, o.Accumulate*o.Batch), "of this process after them" + available(),
 	}, nil
 }
 
 // oneStep does one step and waits for it.
-func oneStep(ctx context.Context, trainer *train.Trainer, batch train.Batch) error {
+func oneStep(ctx context.Context, trainer *train.Trainer, batches []train.Batch) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err := trainer.Step([]train.Batch{batch}); err != nil {
+	if err := trainer.Step(batches); err != nil {
 		return err
 	}
 	_, err := trainer.Flush()

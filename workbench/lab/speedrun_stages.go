@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"tandem/workbench/checkpoint"
 	"tandem/workbench/data"
@@ -234,9 +235,15 @@ func (s *speedrun) evaluate(ctx context.Context) error {
 	}
 	o, c := s.options, s.state.Plan.Config
 	for _, t := range runs {
+		tasks := o.Tasks
+		if !t.run.tuned() { // a base cannot answer yet
+			if tasks = slices.DeleteFunc(slices.Clone(tasks), isAsked); len(tasks) < len(o.Tasks) && len(tasks) == 0 {
+				tasks = []string{taskBits}
+			}
+		}
 		s.options.Say("evaluating " + t.run.Name)
 		if _, err := Evaluate(ctx, t.run, c.Backend, EvalOptions{
-			Tasks: o.Tasks, Data: o.TasksData, Limit: o.Limit, Corpus: c.Data, Say: o.Say, Count: o.Count,
+			Tasks: tasks, Data: o.TasksData, Limit: o.Limit, Corpus: c.Data, Say: o.Say, Count: o.Count,
 			Answers: EvalAnswers{Tokens: taskTokens},
 		}); err != nil {
 			return err

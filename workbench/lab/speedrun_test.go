@@ -64,6 +64,20 @@ func TestMinutesBoundTheStepsByThePredictedSpeed(t *testing.T) {
 	}
 }
 
+func TestMinutesOnThisMachinesCardGoByTheSpeedThatIsMeasured(t *testing.T) {
+	o := SpeedrunOptions{SpeedrunWish: SpeedrunWish{GPU: "h100", Overrides: []string{
+		"backend=go", "pattern=TM", "width=16", "vocab=300", "context=16", "batch=2", "accumulate=2", "minutes=0.01"}}}.resolved()
+	p, err := o.planner()
+	require.NoError(t, err)
+	p.elsewhere = false // the Go backend stands for the card
+	plan, err := p.make(context.Background())
+	require.NoError(t, err)
+	require.Equal(t, "measured on go: 8 steps of 4 rows", plan.Estimates[0].Formula)
+	require.Equal(t, "tokens_per_second", plan.Estimates[0].Key)
+	scaling := 8.0 * float64(p.horizon.Scaling)
+	require.InDelta(t, min(scaling, 0.6*plan.Estimates[0].Value)/64, plan.Config.Train.Steps, 1.1)
+}
+
 func TestWhatIsGivenTakesThePlaceOfWhatIsDerived(t *testing.T) {
 	plan, err := planFor(t, "h100", "depth=12", "batch=16", "accumulate=4", "weight_decay=0.5", "steps=77", "seed=3")
 	require.NoError(t, err)

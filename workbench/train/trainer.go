@@ -267,6 +267,9 @@ func (t *Trainer) load(snapshot checkpoint.Snapshot, count int) ([]*tensors.Tens
 	for _, tensor := range append(append([]checkpoint.Tensor{}, snapshot.Model...), snapshot.Optimizer...) {
 		saved[tensor.Name] = tensor
 	}
+	if len(snapshot.Optimizer) == 0 && count > len(t.model.Weights()) {
+		return nil, errors.New("the checkpoint has no optimizer state: it is an export, which can be tuned but not resumed")
+	}
 	for i, name := range t.names()[:count] {
 		tensor, ok := saved[name]
 		if !ok {
@@ -276,7 +279,7 @@ func (t *Trainer) load(snapshot checkpoint.Snapshot, count int) ([]*tensors.Tens
 		if fmt.Sprint(tensor.Shape) != fmt.Sprint(shape.Dimensions) {
 			return nil, fmt.Errorf("%q has shape %v in the checkpoint and %v in the model; use the configuration it was trained with", name, tensor.Shape, shape.Dimensions)
 		}
-		fresh, err := tensors.FromRaw(t.device.Backend, 0, shape, tensor.Data)
+		fresh, err := tensors.FromRaw(t.device.Backend, 0, shape, tensor.Widened().Data)
 		if err != nil {
 			return nil, fmt.Errorf("%q: %w", name, err)
 		}

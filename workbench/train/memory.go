@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 
 	"tandem/models"
@@ -53,4 +54,32 @@ func (t *Trainer) PlannedMemory() (bytes int64, err error) {
 		bytes = max(bytes, memory.Peak()+program.beside)
 	}
 	return bytes, nil
+}
+
+// explained adds to an error of too little memory what would fit instead.
+func (o Options) explained(err error, model *models.Model, device *xla.Device) error {
+	if !errors.Is(err, xla.ErrOutOfMemory) {
+		return err
+	}
+	use, unknown := device.MemoryUse()
+	if unknown != nil || use.Limit == 0 {
+		return fmt.Errorf("%w; use a smaller batch than %d with more accumulate than %d, or checkpoint 1, which keeps no activations inside blocks", err, o.Batch, o.Accumulate)
+	}
+	return fmt.Errorf("%w; %s", err, fitting(model, o.Memory(model), use.Limit))
+}
+
+// fitting says which batches fit in so many bytes.
+func fitting(model *models.Model, training models.Training, available int64) string {
+	training.Accumulate = max(2, training.Accumulate) // to make up for the smaller batch
+	plain := model.LargestBatch(training, available)
+	training.Checkpoint = 1
+	checkpointed := model.LargestBatch(training, available)
+	room := fmt.Sprintf("of the %.2f GiB that can be had", float64(available)/(1<<30))
+	switch {
+	case checkpointed == 0:
+		return room + " not even one row fits, with checkpoint 1 either; use a smaller context, vocabulary or model"
+	case plain == 0:
+		return fmt.Sprintf("%s not even one row fits, but with checkpoint 1 a batch of %d; make up for it with accumulate", room, checkpointed)
+	}
+	return fmt.Sprintf("%s a batch of %d fits by prediction, or %d with checkpoint 1; make up for it with accumulate", room, plain, checkpointed)
 }

@@ -14,8 +14,9 @@ import (
 // with.
 type Pass struct {
 	program *xla.Program
+	device  *xla.Device
+	model   *models.Model
 	options Options
-	context int
 }
 
 // NewPass compiles the pass of a model on rows of its context length; of the options Batch and Checkpoint count.
@@ -29,15 +30,15 @@ func NewPass(device *xla.Device, model *models.Model, options Options) (*Pass, e
 	if err != nil {
 		return nil, err
 	}
-	return &Pass{program: program, options: s.o, context: model.Config.Context}, nil
+	return &Pass{program: program, device: device, model: model, options: s.o}, nil
 }
 
 // Run returns the mean loss; the gradients are computed and dropped.
 func (p *Pass) Run(weights []*tensors.Tensor, batch Batch) (float64, error) {
-	arguments := append(append([]*tensors.Tensor{}, weights...), batch.upload(p.options.Batch, p.context)...)
+	arguments := append(append([]*tensors.Tensor{}, weights...), batch.upload(p.options.Batch, p.model.Config.Context)...)
 	outputs, err := p.program.Run(arguments...)
 	if err != nil {
-		return 0, err
+		return 0, p.options.explained(err, p.model, p.device)
 	}
 	loss := tensors.ToScalar[float32](outputs[len(outputs)-1])
 	for _, output := range outputs {

@@ -99,12 +99,7 @@ func (t *Trainer) Weights() []*tensors.Tensor { return t.resident[:len(t.model.W
 
 // Step does one optimizer step on Accumulate batches. Its metrics stay on the device until Flush.
 func (t *Trainer) Step(batches []Batch) error {
-	err := t.take(batches)
-	if errors.Is(err, xla.ErrOutOfMemory) {
-		o := t.options
-		return fmt.Errorf("%w; use a smaller batch than %d with more accumulate than %d, or checkpoint 1, which keeps no activations inside blocks", err, o.Batch, o.Accumulate)
-	}
-	return err
+	return t.options.explained(t.take(batches), t.model, t.device)
 }
 
 func (t *Trainer) take(batches []Batch) error {

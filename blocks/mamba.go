@@ -1,6 +1,8 @@
 package blocks
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"math"
 
@@ -29,6 +31,20 @@ type Mamba struct {
 	MLPRatio int `json:"mlp_ratio"`
 	// AcrossDocuments lets scan and convolution run on over document boundaries where rows are packed.
 	AcrossDocuments bool `json:"across_documents"`
+	// LR is the learning rate of the mixer's matrices as a share of matrix_lr; 0 is 0.5. What they make is multiplied: u, Δ, B,
+	// C and the gate. At the rate that suits a transformer the loss stands still (docs/LOG.md, 2026-11-29).
+	LR float64 `json:"lr"`
+}
+
+// UnmarshalJSON reads what a run recorded. One from before LR existed was trained at the whole rate, and goes on so.
+func (m *Mamba) UnmarshalJSON(text []byte) error {
+	type plain Mamba
+	read := plain{LR: 1}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(&read)
+	*m = Mamba(read)
+	return err
 }
 
 func (m Mamba) resolved(width int) Mamba {
@@ -47,12 +63,17 @@ func (m Mamba) resolved(width int) Mamba {
 	if m.MLPRatio == 0 {
 		m.MLPRatio = MLPRatio
 	}
+	if m.LR == 0 {
+		m.LR = 0.5
+	}
 	return m
 }
 
 // Validate implements Config.
 func (m *Mamba) Validate(width int) error {
 	switch {
+	case !(m.LR >= 0 && m.LR <= 100):
+		return fmt.Errorf("mamba.lr %g: must lie between 0, the default, and 100", m.LR)
 	case m.State < 0 || m.Conv < 0 || m.Expand < 0 || m.DtRank < 0 || m.MLPRatio < 0:
 		return fmt.Errorf("mamba options: none may be negative; 0 is the default")
 	case m.State > 256:
@@ -76,6 +97,7 @@ func (m *Mamba) Derived(width int) []Derived {
 		{"mamba.mlp", r.MLP, "false unless given"},
 		{"mamba.mlp_ratio", r.MLPRatio, fmt.Sprintf("%d unless given; counts only with mlp", MLPRatio)},
 		{"mamba.across_documents", r.AcrossDocuments, "false unless given: a new document starts from an empty state"},
+		{"mamba.lr", r.LR, "0.5 unless given; the learning rate of its matrices as a share of matrix_lr"},
 	}
 }
 
@@ -95,6 +117,11 @@ type mamba struct {
 // it by √layers: every block of a mixed stack then starts as the identity, and no kind drowns another out at first.
 func (m *mamba) Weights() []Weight {
 	tap := Uniform(1 / math.Sqrt(float64(m.Conv)))
+	matrix := func(name string, in, out int, init Distribution) Weight {
+		weight := matrix(name, in, out, init)
+		weight.Rate = m.LR
+		return weight
+	}
 	weights := []Weight{
 		matrix("mamba.in_u", m.width, m.inner, Uniform(inputBound(m.width))),
 		matrix("mamba.in_z", m.width, m.inner, Uniform(inputBound(m.width))),

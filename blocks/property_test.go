@@ -1,6 +1,7 @@
 package blocks_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/stretchr/testify/require"
 
+	"tandem/blocks"
 	"tandem/tests/testkit"
 )
 
@@ -119,4 +121,19 @@ func TestDocumentsInARowDoNotSeeEachOther(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestARunFromBeforeMambaHadARateOfItsOwnGoesOnAtTheWholeRate(t *testing.T) {
+	for recorded, want := range map[string]float64{
+		`{"state": 16}`:            1,
+		`{"state": 16, "lr": 0.3}`: 0.3,
+		`{"state": 16, "lr": 0}`:   0.5,
+	} {
+		var configs blocks.Configs
+		require.NoError(t, json.Unmarshal([]byte(`{"mamba": `+recorded+`}`), &configs))
+		require.Equal(t, want, configs["mamba"].Build(64).Weights()[0].Rate, recorded)
+	}
+	require.Equal(t, 0.5, (&blocks.Mamba{}).Build(64).Weights()[0].Rate)
+	var configs blocks.Configs
+	require.ErrorContains(t, json.Unmarshal([]byte(`{"mamba": {"rate": 1}}`), &configs), `unknown field "rate"`)
 }

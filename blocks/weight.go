@@ -26,6 +26,8 @@ type Weight struct {
 	Shape []int
 	Init  Distribution
 	Group Group
+	// Rate is the weight's learning rate as a share of its group's; 0 is 1.
+	Rate float64
 	// DType is what is stored: the master copy, float32 for every kind so far.
 	DType dtypes.DType
 }

@@ -56,7 +56,7 @@ func (o *optimizer) update(weights, gradients, state []*Node, r rates) (nextWeig
 	var order []string
 	for i, weight := range o.weights {
 		if weight.Group != models.GroupMatrix {
-			nextWeights[i], nextState[2*i], nextState[2*i+1] = o.adamW(weight.Group, weights[i], gradients[i], state[2*i], state[2*i+1], r)
+			nextWeights[i], nextState[2*i], nextState[2*i+1] = o.adamW(weight, weights[i], gradients[i], state[2*i], state[2*i+1], r)
 			continue
 		}
 		key := fmt.Sprint(weight.Shape)
@@ -71,28 +71,32 @@ func (o *optimizer) update(weights, gradients, state []*Node, r rates) (nextWeig
 	return nextWeights, nextState
 }
 
-// learningRate is a group's rate at full schedule.
-func (o *optimizer) learningRate(group models.Group) float64 {
-	narrow := math.Sqrt(768 / float64(o.width))
-	switch group {
-	case models.GroupMatrix:
-		return o.options.MatrixLR
-	case models.GroupEmbedding:
-		return o.options.EmbeddingLR * narrow
-	case models.GroupHead:
-		return o.options.HeadLR * narrow
+// learningRate is a weight's rate at full schedule.
+func (o *optimizer) learningRate(weight models.Weight) float64 {
+	share := weight.Rate
+	if share == 0 {
+		share = 1
 	}
-	return o.options.ScalarLR
+	narrow := math.Sqrt(768 / float64(o.width))
+	switch weight.Group {
+	case models.GroupMatrix:
+		return share * o.options.MatrixLR * aspect(weight.Shape[0], weight.Shape[1])
+	case models.GroupEmbedding:
+		return share * o.options.EmbeddingLR * narrow
+	case models.GroupHead:
+		return share * o.options.HeadLR * narrow
+	}
+	return share * o.options.ScalarLR
 }
 
 // adamW is m ← β₁m + (1-β₁)g, v ← β₂v + (1-β₂)g², p ← p - lr·(m/(1-β₁ᵗ)) / (√(v/(1-β₂ᵗ)) + ε). Nothing it updates is
 // decayed.
-func (o *optimizer) adamW(group models.Group, p, gradient, mean, square *Node, r rates) (next, nextMean, nextSquare *Node) {
+func (o *optimizer) adamW(weight models.Weight, p, gradient, mean, square *Node, r rates) (next, nextMean, nextSquare *Node) {
 	g := p.Graph()
 	nextMean = Add(MulScalar(mean, adamBeta1), MulScalar(gradient, 1-adamBeta1))
 	nextSquare = Add(MulScalar(square, adamBeta2), MulScalar(Square(gradient), 1-adamBeta2))
 	correction := func(beta float64) *Node { return OneMinus(Pow(Const(g, float32(beta)), r.step)) }
-	size := Div(MulScalar(r.lr, o.learningRate(group)), correction(adamBeta1))
+	size := Div(MulScalar(r.lr, o.learningRate(weight)), correction(adamBeta1))
 	deviation := AddScalar(Mul(Sqrt(nextSquare), Inverse(Sqrt(correction(adamBeta2)))), adamEpsilon)
 	return Sub(p, Div(Mul(nextMean, size), deviation)), nextMean, nextSquare
 }
@@ -106,9 +110,8 @@ func (o *optimizer) muon(indices []int, weights, gradients, state, nextWeights, 
 		seen, seconds = append(seen, ExpandAxes(g, 0)), append(seconds, ExpandAxes(state[2*i+1], 0))
 	}
 	update, second := equalizeNeurons(orthogonalize(join(seen), o.compute), join(seconds))
-	shape := o.weights[indices[0]].Shape
-	lr := MulScalar(r.lr, o.learningRate(models.GroupMatrix)*aspect(shape[0], shape[1]))
 	for k, i := range indices {
+		lr := MulScalar(r.lr, o.learningRate(o.weights[i]))
 		one := func(stack *Node) *Node { return Squeeze(SliceAxis(stack, 0, AxisRange(k, k+1)), 0) }
 		nextWeights[i] = cautious(weights[i], one(update), lr, r.decay)
 		nextState[2*i+1] = one(second)

@@ -25,6 +25,9 @@ type Check struct {
 // OK tells whether the kernel agrees with its definition.
 func (c Check) OK() bool { return c.Problem == "" && c.Error <= c.Allowed }
 
+// largestErrors is what rounding explains, by the dtype of the inputs.
+var largestErrors = map[dtypes.DType]float64{dtypes.BFloat16: 2e-2, dtypes.Float16: 4e-3, dtypes.Float32: 2e-5}
+
 // SelfTest runs every kernel once against its definition, in the dtype that the device computes in. It takes seconds, and
 // is empty where there are no kernels.
 func SelfTest(device *Device) []Check {
@@ -32,7 +35,7 @@ func SelfTest(device *Device) []Check {
 	if !ok || !wrapped.cuda {
 		return nil
 	}
-	allowed := map[dtypes.DType]float64{dtypes.BFloat16: 2e-2, dtypes.Float16: 4e-3, dtypes.Float32: 2e-5}[device.Compute]
+	allowed := largestErrors[device.Compute]
 	var checks []Check
 	for _, test := range selfTests(device.Compute) {
 		check := Check{Operation: test.operation.Name, Allowed: allowed}

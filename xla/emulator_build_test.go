@@ -1,0 +1,224 @@
+package xla
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// emulators builds the programs that run launches on the CPU, one for each text under kernels/ptx, from the same source with
+// the same definitions.
+type emulators struct {
+	compiler string
+	sources  string // folder of the sources as g++ takes them
+	cache    string // folder of the programs, by a hash of all that they are made of
+}
+
+// emulatorFlags are those of every compilation. Contracted products would hide what the sources leave unfused; a position of
+// its own for the program keeps it out of the sanitizer's memory.
+var emulatorFlags = []string{
+	"-std=c++17", "-O0", "-g1", "-fno-pie", "-ffp-contract=off", "-fno-math-errno", "-fno-strict-aliasing",
+	"-fsanitize=address,alignment,bounds", "-fno-sanitize-recover=all",
+}
+
+// newEmulators skips the test where there is no g++ that can do it.
+func newEmulators(t *testing.T) *emulators {
+	compiler, err := exec.LookPath("g++")
+	if err != nil || runtime.GOOS != "linux" {
+		t.Skip("the emulation of kernels needs g++ on Linux")
+	}
+	e := &emulators{compiler: compiler, sources: t.TempDir()}
+	probe := exec.CommandContext(t.Context(), compiler, append(emulatorFlags, "-no-pie", "-x", "c++", "-", "-o", filepath.Join(e.sources, "probe"))...)
+	probe.Stdin = strings.NewReader("#include <sanitizer/asan_interface.h>\nint main() {}\n")
+	if output, err := probe.CombinedOutput(); err != nil {
+		t.Skipf("the emulation of kernels needs a g++ with AddressSanitizer: %s", output)
+	}
+	version, err := exec.CommandContext(t.Context(), compiler, "--version").Output()
+	require.NoError(t, err)
+	hash := sha256.New()
+	fmt.Fprintln(hash, string(version), emulatorFlags)
+	e.copySources(t, func(text []byte) { hash.Write(text) })
+	e.cache = t.TempDir()
+	if shared, err := os.UserCacheDir(); err == nil {
+		e.cache = filepath.Join(shared, "tandem", "emulator", fmt.Sprintf("%x", hash.Sum(nil)[:12]))
+		require.NoError(t, os.MkdirAll(e.cache, 0o755))
+		forgetUnused(filepath.Dir(e.cache), e.cache)
+	}
+	return e
+}
+
+// forgetUnused removes the programs of sources that nobody has tested for a week.
+func forgetUnused(folder, used string) {
+	now := time.Now()
+	_ = os.Chtimes(used, now, now)
+	entries, _ := os.ReadDir(folder)
+	for _, entry := range entries {
+		if info, err := entry.Info(); err == nil && now.Sub(info.ModTime()) > 7*24*time.Hour {
+			_ = os.RemoveAll(filepath.Join(folder, entry.Name()))
+		}
+	}
+}
+
+var (
+	dynamicSharedPattern = regexp.MustCompile(`extern __shared__ (\w+) (\w+)\[\];`)
+	staticSharedPattern  = regexp.MustCompile(`__shared__ (\w+) (.+);`)
+	declaratorPattern    = regexp.MustCompile(`(\w+)(\[[^,]*\])(?:, )?`)
+)
+
+// forCPU writes declarations of shared memory as the emulation has them.
+func forCPU(source string) string {
+	source = dynamicSharedPattern.ReplaceAllString(source, "DYNAMIC_SHARED($1, $2);")
+	return staticSharedPattern.ReplaceAllStringFunc(source, func(declaration string) string {
+		parts := staticSharedPattern.FindStringSubmatch(declaration)
+		return declaratorPattern.ReplaceAllString(parts[2], "SHARED("+parts[1]+", $1, $2); ")
+	})
+}
+
+// copySources lays out the kernels' sources and, over them, the emulation's.
+func (e *emulators) copySources(t *testing.T, visit func(text []byte)) {
+	for _, pattern := range []string{"*.cu", "*.cuh", filepath.Join("emulator", "*")} {
+		files, err := filepath.Glob(filepath.Join("kernels", pattern))
+		require.NoError(t, err)
+		require.NotEmpty(t, files)
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			visit(text)
+			if filepath.Dir(file) == "kernels" {
+				text = []byte(forCPU(string(text)))
+			}
+			require.NoError(t, os.WriteFile(filepath.Join(e.sources, filepath.Base(file)), text, 0o644))
+		}
+	}
+}
+
+// textNamePattern takes a text's name apart as kernels/build.sh puts it together: source, dtype, states.
+var textNamePattern = regexp.MustCompile(`^(.+?)(?:_(bf16|f16|f32))?(?:_n(\d+))?$`)
+
+// program is the path of the program for a text.
+func (e *emulators) program(text string) string { return filepath.Join(e.cache, text) }
+
+// build makes the programs that are missing, two at a time.
+func (e *emulators) build(t *testing.T, texts []string) {
+	var missing []string
+	for _, text := range texts {
+		if _, err := os.Stat(e.program(text)); err != nil {
+			missing = append(missing, text)
+		}
+	}
+	if len(missing) == 0 {
+		return
+	}
+	for _, part := range []string{"emulator", "fibers"} {
+		require.NoError(t, e.compile(t.Context(), part+".cpp", part+".o"))
+	}
+	next := make(chan string, len(missing))
+	for _, text := range missing {
+		next <- text
+	}
+	close(next)
+	failures := make(chan error, len(missing))
+	var workers sync.WaitGroup
+	for range 2 {
+		workers.Go(func() {
+			for text := range next {
+				failures <- e.buildOne(t.Context(), text)
+			}
+		})
+	}
+	workers.Wait()
+	close(failures)
+	for err := range failures {
+		require.NoError(t, err)
+	}
+}
+
+func (e *emulators) buildOne(ctx context.Context, text string) error {
+	parts := textNamePattern.FindStringSubmatch(text)
+	states := parts[3]
+	if states == "" {
+		states = "16"
+	}
+	object, program := text+".o", e.program(text)
+	if err := e.compile(ctx, parts[1]+".cu", object, "-DTYPE_"+strings.ToUpper(parts[2]), "-DPADDED="+states); err != nil {
+		return err
+	}
+	fresh := program + fmt.Sprintf(".%d", os.Getpid()) // whoever runs meanwhile sees a whole program or none
+	if err := e.run(ctx, "-no-pie", "-rdynamic", object, "emulator.o", "fibers.o", "-o", fresh, "-ldl"); err != nil {
+		return err
+	}
+	return os.Rename(fresh, program)
+}
+
+func (e *emulators) compile(ctx context.Context, source, object string, definitions ...string) error {
+	return e.run(ctx, append(definitions, "-I.", "-include", "emulator.h", "-w", "-x", "c++", "-c", source, "-o", object)...)
+}
+
+func (e *emulators) run(ctx context.Context, arguments ...string) error {
+	command := exec.CommandContext(ctx, e.compiler, append(append([]string{}, emulatorFlags...), arguments...)...)
+	command.Dir = e.sources
+	if output, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%.4000s", command, err, output)
+	}
+	return nil
+}
+
+// launch runs a launch of a text on the bytes of its operands, and returns those of its results. kernels/emulator/emulator.cpp
+// describes what the two say to each other.
+func (e *emulators) launch(ctx context.Context, text string, l Launch, operands [][]byte) (results [][]byte, err error) {
+	var head, arguments strings.Builder
+	var contents, output, problem bytes.Buffer
+	fmt.Fprintf(&head, "launch %s %d %d %d %d %d %d %d\n", l.Entry, l.Grid[0], l.Grid[1], l.Grid[2], l.Block[0], l.Block[1], l.Block[2], l.Shared)
+	for _, parts := range constantPattern.FindAllStringSubmatch(l.PTX, -1) {
+		fmt.Fprintf(&head, "constant %s %s\n", parts[2], parts[3])
+	}
+	buffers := 0
+	buffer := func(kind string, content []byte, size int) int {
+		fmt.Fprintf(&head, "buffer %s %d\n", kind, size)
+		contents.Write(content)
+		buffers++
+		return buffers - 1
+	}
+	places := map[int]int{}
+	for i, shape := range l.Results {
+		if operand, ok := l.Aliases[i]; ok {
+			places[operand] = buffer("place", operands[operand], len(operands[operand]))
+		} else {
+			buffer("result", nil, int(shape.ByteSize()))
+		}
+	}
+	for i, operand := range operands {
+		place, ok := places[i]
+		if !ok {
+			place = buffer("operand", operand, len(operand))
+		}
+		fmt.Fprintf(&arguments, "argument %d\n", place)
+	}
+	for i := range l.Results {
+		fmt.Fprintf(&arguments, "argument %d\n", i)
+	}
+	head.WriteString(arguments.String() + "run\n")
+
+	command := exec.CommandContext(ctx, e.program(text))
+	command.Stdin, command.Stdout, command.Stderr = io.MultiReader(strings.NewReader(head.String()), &contents), &output, &problem
+	if err := command.Run(); err != nil {
+		return nil, fmt.Errorf("run %s on the CPU: %w\n%.3000s", l.Entry, err, problem.String())
+	}
+	for _, shape := range l.Results {
+		results = append(results, output.Next(int(shape.ByteSize())))
+	}
+	return results, nil
+}

@@ -1,0 +1,36 @@
+// Stands in for ../primitives.cuh, which takes from PTX what is here in plain C++. Two of them are for whole warps.
+#pragma once
+#include "float16.h"
+
+static inline float flushed(float x) { return std::fabs(x) < 0x1p-126f ? std::copysign(0.0f, x) : x; }
+
+static inline float exp2_fast(float x) { return flushed(std::exp2(flushed(x))); }
+
+static inline float reciprocal_fast(float x) { return flushed(1 / flushed(x)); }
+
+static inline uint4 load_once(const void *from) { return *static_cast<const uint4 *>(from); }
+
+static inline unsigned pack_bf16(float low, float high) {
+  return emulator::narrowBF16(low) | unsigned(emulator::narrowBF16(high)) << 16;
+}
+
+static inline unsigned pack_f16(float low, float high) {
+  return emulator::narrowF16(low) | unsigned(emulator::narrowF16(high)) << 16;
+}
+
+static inline float widen_f16(unsigned short half) { return emulator::widenF16(half); }
+
+static inline void multiply_tf32(float (&d)[4], const float (&a)[4], float b0, float b1) {
+  const auto truncated = [](float x) { return __float_as_uint(x) & 0xffffe000u; };
+  const emulator::Operand mine = {{truncated(a[0]), truncated(a[1]), truncated(a[2]), truncated(a[3]), truncated(b0), truncated(b1)}};
+  const emulator::Operand *lanes = emulator::exchange(mine, __FILE__, __LINE__);
+  const unsigned group = emulator::lane() / 4, own = emulator::lane() % 4;
+  for (unsigned i = 0; i < 4; i++) { // D[group + i/2·8][2·own + i%2]
+    double sum = d[i];
+    for (unsigned k = 0; k < 8; k++) { // A[row][k]·B[k][column]
+      const unsigned left = lanes[4 * group + k % 4].word[i / 2 + k / 4 * 2], right = lanes[4 * (2 * own + i % 2) + k % 4].word[4 + k / 4];
+      sum += double(__uint_as_float(left)) * double(__uint_as_float(right));
+    }
+    d[i] = float(sum);
+  }
+}

@@ -13,51 +13,53 @@ import (
 type GPU struct {
 	Name string `json:"name"`
 	// MemoryMiB is what nvidia-smi reports; the driver and error correction keep some of the nominal memory.
-	MemoryMiB int `json:"memory_mib"`
 	// GBPerSecond is the bandwidth of its memory.
 	GBPerSecond float64 `json:"gb_per_second"`
 	// MatrixTFLOPs is the peak of its tensor cores in bfloat16 with float32 sums, dense; VectorTFLOPs that of its
 	// float32 units. Both are the vendor's, at boost clock.
 	MatrixTFLOPs float64 `json:"matrix_tflops"`
 	VectorTFLOPs float64 `json:"vector_tflops"`
-	// SM is the compute capability, times ten.
+	// SM is the compute capability, times ten: https://developer.nvidia.com/cuda-gpus.
 	SM int `json:"sm"`
-	// Source is the vendor's page or paper with these numbers.
+	// Source is a page with its bandwidth and peaks; GPUs says where the matrix peaks of GeForce cards are from.
 	Source string `json:"source"`
 }
 
-// The vendor's documents.
+// Pages with the numbers of several cards. Most rows of gpuMap name the type of the sums and tell dense from sparse.
 const (
-	ampere    = "https://www.nvidia.com/content/PDF/nvidia-ampere-ga-102-gpu-architecture-whitepaper-v2.pdf"
-	ada       = "https://images.nvidia.com/aem-dam/Solutions/geforce/ada/nvidia-ada-gpu-architecture.pdf"
-	blackwell = "https://images.nvidia.com/aem-dam/Solutions/geforce/blackwell/nvidia-rtx-blackwell-gpu-architecture.pdf"
-	geforce   = "https://www.nvidia.com/en-us/geforce/graphics-cards/"
-	server    = "https://www.nvidia.com/en-us/data-center/"
+	gpuMap = "https://github.com/lamonoai/gpumap/blob/HEAD/nvidia/GPU.md"
+	rtx30  = "https://github.com/stillwater-sc/KPU-Simulator/blob/HEAD/docs/external-knowledge/rtx_30_series_specs_table.md"
+	rtx40  = "https://www.club386.com/complete-geforce-rtx-4070-specifications-reveal-a-frugal-599-gpu/"
+	a100   = "https://glennklockwood.com/garden/processors/A100"
+	h100   = "https://archive-lib.hpctech.co.jp/gpuproduct/nvidia-h100.html"
 )
 
-// GPUs are the cards that are known by name. Where a page gives no matrix peak, it is twice the float32 peak, as in the
-// paper of the card's generation; where a page gives it with sparsity, it is half of that.
+// GPUs are the cards that are known by name. A source that is not NVIDIA's repeats NVIDIA's papers or data sheets, which were
+// not read themselves; what it gives only with sparsity is halved. GeForce cards sum in float32 at half the rate that they
+// sum in float16 at, which is what many pages give: theirs is twice the float32 peak, as in
+// https://github.com/karpathy/llm.c/blob/HEAD/llmc/mfu.h (RTX 30 and 40) and gpuMap (rounded).
 var GPUs = []GPU{
-	{"RTX 3060", 12288, 360, 25.5, 12.7, 86, geforce + "30-series/rtx-3060-3060ti/"},
-	{"RTX 3070", 8192, 448, 40.6, 20.3, 86, ampere},
-	{"RTX 3080", 10240, 760, 59.5, 29.8, 86, ampere},
-	{"RTX 3090", 24576, 936, 71, 35.6, 86, ampere},
-	{"RTX 4060 Ti 16GB", 16380, 288, 44.1, 22.1, 89, geforce + "40-series/rtx-4060-4060ti/"},
-	{"RTX 4070", 12282, 504, 58.3, 29.1, 89, geforce + "40-series/rtx-4070-family/"},
-	{"RTX 4080", 16376, 717, 97.5, 48.7, 89, ada},
-	{"RTX 4090", 24564, 1008, 165.2, 82.6, 89, ada},
-	{"RTX 5070 Ti", 16303, 896, 87.9, 43.9, 120, blackwell},
-	{"RTX 5080", 16303, 960, 112.6, 56.3, 120, blackwell},
-	{"RTX 5090", 32607, 1792, 209.5, 104.8, 120, blackwell},
-	{"L4", 23034, 300, 121, 30.3, 89, server + "l4/"},
-	{"L40S", 46068, 864, 362, 91.6, 89, server + "l40s/"},
-	{"A10", 23028, 600, 125, 31.2, 86, server + "products/a10-gpu/"},
-	{"A100 40GB", 40960, 1555, 312, 19.5, 80, server + "a100/"},
-	{"A100 80GB", 81920, 2039, 312, 19.5, 80, server + "a100/"},
-	{"H100 PCIe", 81559, 2000, 756, 51, 90, server + "h100/"},
-	{"H100", 81559, 3350, 989, 67, 90, server + "h100/"},
-	{"H200", 143771, 4800, 989, 67, 90, server + "h200/"},
-	{"B200", 183359, 8000, 2250, 75, 100, server + "hgx/"},
+	{"RTX 3060", 12288, 360, 25.5, 12.7, 86, rtx30},
+	{"RTX 3070", 8192, 448, 40.6, 20.3, 86, gpuMap},
+	{"RTX 3080", 10240, 760, 59.5, 29.8, 86, gpuMap},
+	{"RTX 3090", 24576, 936, 71.2, 35.6, 86, rtx30},
+	{"RTX 4060 Ti 16GB", 16380, 288, 44.1, 22.1, 89, "https://github.com/VladislavDuma/gpu_specs"},
+	{"RTX 4070", 12282, 504, 58.3, 29.1, 89, rtx40},
+	{"RTX 4080", 16376, 717, 97.5, 48.7, 89, rtx40},
+	{"RTX 4090", 24564, 1008, 165.2, 82.6, 89, rtx40},
+	{"RTX 5070 Ti", 16303, 896, 87.9, 43.9, 120, gpuMap},
+	{"RTX 5080", 16303, 960, 112.6, 56.3, 120, gpuMap},
+	{"RTX 5090", 32607, 1792, 209.5, 104.8, 120, gpuMap},
+	{"L4", 23034, 300, 121, 30.3, 89, gpuMap},
+	{"L40S", 46068, 864, 362, 91.6, 89, "https://www.mullet.se/product.html?product_id=355414"},
+	{"A10", 23028, 600, 125, 31.2, 86, gpuMap},
+	{"A100 40GB", 40960, 1555, 312, 19.5, 80, a100},
+	{"A100 80GB", 81920, 2039, 312, 19.5, 80, a100},
+	{"H100 PCIe", 81559, 2000, 756, 51, 90, h100},
+	{"H100", 81559, 3350, 989, 67, 90, h100},
+	{"H200", 143771, 4800, 989, 67, 90, gpuMap},
+	// NVIDIA's page gives no float32 peak; 75 is of its Blackwell architecture brief, table 3, as others quote it.
+	{"B200", 183359, 7700, 2250, 75, 100, "https://github.com/NVIDIA/exemplar-performance"},
 }
 
 // MemoryBytes is all of its memory.

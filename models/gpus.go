@@ -13,6 +13,7 @@ import (
 type GPU struct {
 	Name string `json:"name"`
 	// MemoryMiB is what nvidia-smi reports; the driver and error correction keep some of the nominal memory.
+	MemoryMiB int `json:"memory_mib"`
 	// GBPerSecond is the bandwidth of its memory.
 	GBPerSecond float64 `json:"gb_per_second"`
 	// MatrixTFLOPs is the peak of its tensor cores in bfloat16 with float32 sums, dense; VectorTFLOPs that of its
@@ -21,11 +22,11 @@ type GPU struct {
 	VectorTFLOPs float64 `json:"vector_tflops"`
 	// SM is the compute capability, times ten: https://developer.nvidia.com/cuda-gpus.
 	SM int `json:"sm"`
-	// Source is a page with its bandwidth and peaks; GPUs says where the matrix peaks of GeForce cards are from.
+	// Source is a page with its bandwidth and peaks; for the matrix peaks of GeForce cards see GPUs.
 	Source string `json:"source"`
 }
 
-// Pages with the numbers of several cards. Most rows of gpuMap name the type of the sums and tell dense from sparse.
+// Pages with the numbers of several cards. gpuMap tells float16 sums from float32 sums, and dense from sparse.
 const (
 	gpuMap = "https://github.com/lamonoai/gpumap/blob/HEAD/nvidia/GPU.md"
 	rtx30  = "https://github.com/stillwater-sc/KPU-Simulator/blob/HEAD/docs/external-knowledge/rtx_30_series_specs_table.md"
@@ -34,10 +35,10 @@ const (
 	h100   = "https://archive-lib.hpctech.co.jp/gpuproduct/nvidia-h100.html"
 )
 
-// GPUs are the cards that are known by name. A source that is not NVIDIA's repeats NVIDIA's papers or data sheets, which were
-// not read themselves; what it gives only with sparsity is halved. GeForce cards sum in float32 at half the rate that they
-// sum in float16 at, which is what many pages give: theirs is twice the float32 peak, as in
-// https://github.com/karpathy/llm.c/blob/HEAD/llmc/mfu.h (RTX 30 and 40) and gpuMap (rounded).
+// GPUs are the cards that are known by name. Most sources are second hand: NVIDIA's papers and data sheets themselves were not
+// read. A peak that is given only with sparsity is halved. Beware of pages that give GeForce cards the peak with float16
+// sums: with float32 sums it is half of that, twice the float32 peak. It is so in
+// https://github.com/karpathy/llm.c/blob/HEAD/llmc/mfu.h (RTX 30 and 40) and in gpuMap (RTX 50, rounded).
 var GPUs = []GPU{
 	{"RTX 3060", 12288, 360, 25.5, 12.7, 86, rtx30},
 	{"RTX 3070", 8192, 448, 40.6, 20.3, 86, gpuMap},
@@ -58,7 +59,7 @@ var GPUs = []GPU{
 	{"H100 PCIe", 81559, 2000, 756, 51, 90, h100},
 	{"H100", 81559, 3350, 989, 67, 90, h100},
 	{"H200", 143771, 4800, 989, 67, 90, gpuMap},
-	// NVIDIA's page gives no float32 peak; 75 is of its Blackwell architecture brief, table 3, as others quote it.
+	// The page gives no float32 peak; 75 is from table 3 of NVIDIA's Blackwell architecture brief, as quoted elsewhere.
 	{"B200", 183359, 7700, 2250, 75, 100, "https://github.com/NVIDIA/exemplar-performance"},
 }
 

@@ -30,7 +30,7 @@ type emulators struct {
 // emulatorFlags are those of every compilation. Contracted products would hide what the sources leave unfused; a position of
 // its own for the program keeps it out of the sanitizer's memory.
 var emulatorFlags = []string{
-	"-std=c++17", "-Og", "-g1", "--param", "asan-instrumentation-with-call-threshold=0", "-fno-pie", "-ffp-contract=off", "-fno-math-errno", "-fno-strict-aliasing",
+	"-std=c++17", "-O1", "-g1", "--param", "asan-instrumentation-with-call-threshold=0", "-fno-pie", "-ffp-contract=off", "-fno-math-errno", "-fno-strict-aliasing",
 	"-fsanitize=address,alignment,bounds", "-fno-sanitize-recover=all",
 }
 

@@ -17,7 +17,7 @@ const datasetPages = "https://huggingface.co/datasets/"
 // Presets lists the corpora that have a name of their own. The two that are too large to be read whole end after a
 // number of rows, which NAME[:N] changes.
 var Presets = []Preset{
-	{"climbmix", "hf:karpathy/climbmix-400b-shuffle:::text[:680_000]", "CC BY-NC 4.0 (of nvidia/ClimbMix; not for commercial use)",
+	{"climbmix", "hf:karpathy/climbmix-400b-shuffle:::text[:680_000]", "CC BY-NC 4.0 (of nvidia/Nemotron-ClimbMix; not for commercial use)",
 		datasetPages + "karpathy/climbmix-400b-shuffle", "filtered and mixed web text, shuffled; the first 680,000 documents are about 0.5 billion tokens"},
 	{"fineweb-edu", "hf:HuggingFaceFW/fineweb-edu:sample-10BT:train:text[:500_000]", "ODC-By 1.0, and the terms of use of Common Crawl",
 		datasetPages + "HuggingFaceFW/fineweb-edu", "web text of educational value; the first 500,000 documents are about 0.5 billion tokens"},

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/goccy/go-yaml"
 )
 
 // The cache is laid out as that of the hub's own tools, and shared with them:
@@ -59,7 +61,8 @@ func (c *Client) remember(d *Dataset) error {
 	return c.diskError(replace(c.folder(d.ID, "refs", filepath.FromSlash(d.Revision)), []byte(d.Commit)))
 }
 
-// remembered is the Dataset as the cache knows it. Of a cache that other tools have filled it knows only what is there.
+// remembered is the Dataset as the cache knows it. Of a cache that other tools have filled it knows only what is there: the
+// files, and the card where its README was fetched too.
 func (c *Client) remembered(id, revision string) (*Dataset, error) {
 	commit := revision
 	if !isCommit(commit) {
@@ -85,8 +88,13 @@ func (c *Client) remembered(id, revision string) (*Dataset, error) {
 		}
 		relative, err := filepath.Rel(root, path)
 		file := File{Path: filepath.ToSlash(relative), Size: info.Size()}
-		if blob, err := filepath.EvalSymlinks(path); err == nil { // whose name is its sum
-			file.SHA256 = filepath.Base(blob)
+		// The link leads to a blob whose name is its sum. That may itself be a link, to bytes shared under another name.
+		blob, _ := os.Readlink(path)
+		switch sum := filepath.Base(blob); {
+		case isCommit(sum): // git's sums are all of one kind
+			file.GitSHA1 = sum
+		case isHex(sum):
+			file.SHA256 = sum
 		}
 		d.Files = append(d.Files, file)
 		return err
@@ -94,7 +102,23 @@ func (c *Client) remembered(id, revision string) (*Dataset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the cache of dataset %s: %w; delete its folder, or unset HF_HUB_OFFLINE", id, err)
 	}
+	card := readCard(filepath.Join(root, "README.md"))
+	d.Licence, d.Configs = oneText(card.License), card.Configs
 	return d, nil
+}
+
+// readCard reads the head of a README; without one the card is empty.
+func readCard(path string) (c card) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return c
+	}
+	head, found := strings.CutPrefix(strings.ReplaceAll(string(text), "\r\n", "\n"), "---\n")
+	head, _, closed := strings.Cut(head, "\n---")
+	if encoded, err := yaml.YAMLToJSON([]byte(head)); err != nil || !found || !closed || json.Unmarshal(encoded, &c) != nil {
+		return card{}
+	}
+	return c
 }
 
 // replace writes a file so that readers see the old text or the new.

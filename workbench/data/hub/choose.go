@@ -47,6 +47,12 @@ func (c *Client) Parquet(ctx context.Context, id, revision, config, split string
 	return choose(d, parts, config, split)
 }
 
+// card is the head of a dataset's README, as far as it matters here.
+type card struct {
+	License json.RawMessage `json:"license"` // a text or a list of them
+	Configs []cardConfig    `json:"configs"`
+}
+
 // cardConfig is a configuration in the head of a dataset's card.
 type cardConfig struct {
 	Name    string          `json:"config_name"`

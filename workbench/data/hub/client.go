@@ -55,6 +55,8 @@ const defaultEndpoint = "https://huggingface.co"
 //	HF_HOME         a folder; without it XDG_CACHE_HOME/huggingface or ~/.cache/huggingface
 //	HF_HUB_CACHE    the cache; without it HF_HOME/hub
 //	HF_HUB_OFFLINE  1 uses what is in the cache alone
+//
+// A folder may begin with ~ and name variables, as $HOME, for those who set it where no shell expands them.
 func FromEnvironment() (*Client, error) {
 	endpoint := strings.TrimRight(cmp.Or(os.Getenv("HF_ENDPOINT"), defaultEndpoint), "/")
 	if u, err := url.Parse(endpoint); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
@@ -66,7 +68,7 @@ func FromEnvironment() (*Client, error) {
 	}
 	token := strings.TrimSpace(os.Getenv("HF_TOKEN"))
 	if token == "" {
-		path := cmp.Or(os.Getenv("HF_TOKEN_PATH"), filepath.Join(home, "token"))
+		path := cmp.Or(folderVariable("HF_TOKEN_PATH"), filepath.Join(home, "token"))
 		kept, err := os.ReadFile(path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("read the hub's token: %w; set HF_TOKEN, or mend the file", err)
@@ -75,16 +77,16 @@ func FromEnvironment() (*Client, error) {
 	}
 	return &Client{
 		Endpoint: endpoint, Token: token,
-		Cache:   cmp.Or(os.Getenv("HF_HUB_CACHE"), filepath.Join(home, "hub")),
+		Cache:   cmp.Or(folderVariable("HF_HUB_CACHE"), filepath.Join(home, "hub")),
 		Offline: slices.Contains([]string{"1", "ON", "YES", "TRUE"}, strings.ToUpper(os.Getenv("HF_HUB_OFFLINE"))),
 	}, nil
 }
 
 func homeFolder() (string, error) {
-	if home := os.Getenv("HF_HOME"); home != "" {
+	if home := folderVariable("HF_HOME"); home != "" {
 		return home, nil
 	}
-	if cache := os.Getenv("XDG_CACHE_HOME"); cache != "" {
+	if cache := folderVariable("XDG_CACHE_HOME"); cache != "" {
 		return filepath.Join(cache, "huggingface"), nil
 	}
 	home, err := os.UserHomeDir()
@@ -92,6 +94,17 @@ func homeFolder() (string, error) {
 		return "", fmt.Errorf("find the hub's cache: %w; set HF_HOME to a folder", err)
 	}
 	return filepath.Join(home, ".cache", "huggingface"), nil
+}
+
+// folderVariable is a variable that names a path, expanded as the hub's own tools do it.
+func folderVariable(name string) string {
+	value := os.Getenv(name)
+	if rest, found := strings.CutPrefix(value, "~"); found && (rest == "" || os.IsPathSeparator(rest[0])) {
+		if home, err := os.UserHomeDir(); err == nil {
+			value = home + rest
+		}
+	}
+	return os.ExpandEnv(value)
 }
 
 func (c *Client) say(format string, values ...any) {

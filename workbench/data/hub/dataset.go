@@ -45,6 +45,9 @@ const (
 	converted = "refs/convert/parquet"
 )
 
+// datasetsAPI begins the path of every question about a dataset.
+const datasetsAPI = "/api/datasets/"
+
 var validID = regexp.MustCompile(`^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$`)
 
 // CheckID says what is wrong with the name of a dataset.
@@ -81,13 +84,10 @@ func (c *Client) Dataset(ctx context.Context, id, revision string) (*Dataset, er
 
 func (c *Client) ask(ctx context.Context, id, revision string) (*Dataset, error) {
 	var info struct {
-		SHA      string `json:"sha"`
-		CardData struct {
-			License json.RawMessage `json:"license"`
-			Configs []cardConfig    `json:"configs"`
-		} `json:"cardData"`
+		SHA  string `json:"sha"`
+		Card card   `json:"cardData"`
 	}
-	base := c.Endpoint + "/api/datasets/" + id
+	base := c.Endpoint + datasetsAPI + id
 	if _, err := c.get(ctx, base+"/revision/"+url.PathEscape(revision), &info); err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func (c *Client) ask(ctx context.Context, id, revision string) (*Dataset, error)
 		kept.Revision = revision
 		return kept, c.remember(kept)
 	}
-	d := &Dataset{ID: id, Revision: revision, Commit: info.SHA, Licence: oneText(info.CardData.License), Configs: info.CardData.Configs}
+	d := &Dataset{ID: id, Revision: revision, Commit: info.SHA, Licence: oneText(info.Card.License), Configs: info.Card.Configs}
 	for next := base + "/tree/" + info.SHA + "?recursive=true"; next != ""; {
 		var page []struct {
 			Type string `json:"type"`
@@ -128,34 +128,32 @@ func (c *Client) ask(ctx context.Context, id, revision string) (*Dataset, error)
 			}
 			d.Files = append(d.Files, file)
 		}
-		if next, err = nextPage(next, header); err != nil {
+		if next, err = c.nextPage(next, header); err != nil {
 			return nil, err
 		}
 	}
 	return d, c.remember(d)
 }
 
-// nextPage finds the address of the next page in a Link header, or "".
-func nextPage(current string, header http.Header) (string, error) {
+// nextPage finds the address of the next page in a Link header, or "". A mirror may pass on the hub's own address, and may
+// itself lie below a folder of its host: it is asked all the same, and no other.
+func (c *Client) nextPage(current string, header http.Header) (string, error) {
 	for _, link := range strings.Split(header.Get("Link"), ",") {
 		address, parameters, _ := strings.Cut(link, ">")
 		if !strings.Contains(parameters, `rel="next"`) {
 			continue
 		}
-		base, err := url.Parse(current)
-		if err != nil {
-			return "", err
+		_, request, found := strings.Cut(address, datasetsAPI)
+		if next := c.Endpoint + datasetsAPI + request; found && next != current {
+			return next, nil
 		}
-		next, err := base.Parse(strings.TrimPrefix(strings.TrimSpace(address), "<"))
-		if err != nil || next.String() == current {
-			return "", fmt.Errorf("the list of files does not go on after %s: Link %q", current, header.Get("Link"))
-		}
-		// A mirror may pass on the hub's own address, and must be asked itself all the same.
-		next.Scheme, next.Host = base.Scheme, base.Host
-		return next.String(), nil
+		return "", fmt.Errorf("the list of files does not go on after %s: Link %q", current, header.Get("Link"))
 	}
 	return "", nil
 }
+
+// disabledMessage is all by which the hub tells a dataset that it has taken down.
+const disabledMessage = "Access to this resource is disabled."
 
 // explain adds to a refusal what can be done about it.
 func (c *Client) explain(err error, id string) error {
@@ -175,6 +173,8 @@ func (c *Client) explain(err error, id string) error {
 		return fmt.Errorf("%w; the dataset is gated: ask for access on %s and set HF_TOKEN", err, page)
 	case refusal.Code == "RevisionNotFound":
 		return fmt.Errorf("%w; see %s/tree/main for its branches and tags", err, page)
+	case refusal.Message == disabledMessage:
+		return fmt.Errorf("%w; the hub has disabled the dataset: %s may say why; choose another", err, page)
 	case refusal.Status == http.StatusUnauthorized && c.Token == "":
 		return fmt.Errorf("%w; the dataset is private or does not exist: set HF_TOKEN, or mend the name", err)
 	case refusal.Status == http.StatusUnauthorized, refusal.Status == http.StatusForbidden:

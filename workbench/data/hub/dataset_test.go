@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -112,52 +113,42 @@ func TestAccessIsRefusedWithTheRemedy(t *testing.T) {
 	}
 }
 
-func TestAFullCacheServesWithoutTheHub(t *testing.T) {
+func TestADatasetThatTheHubTookDownIsSaidToBe(t *testing.T) {
 	server := testkit.NewHub(t)
-	files := shards(2, 500)
-	server.Add(id, "main", nil, files)
-	c := client(t, server)
-	download(t, c, files)
-	server.Requests()
-
-	offline := client(t, server)
-	offline.Cache, offline.Offline = c.Cache, true
-	download(t, offline, files)
-	require.Empty(t, server.Requests())
-
-	away := client(t, server)
-	away.Cache, away.Endpoint, away.Attempts = c.Cache, "http://127.0.0.1:1", 2
-	var said []string
-	away.Say = func(text string) { said = append(said, text) }
-	download(t, away, files)
-	require.Contains(t, said[len(said)-1], "using the cache")
-
-	// Other tools keep no listing: what is in the snapshot is then all there is.
-	require.NoError(t, os.RemoveAll(filepath.Join(c.Cache, "datasets--owner--set", "listings")))
-	download(t, offline, files)
-
-	empty := client(t, server)
-	empty.Offline = true
-	_, err := empty.Parquet(t.Context(), id, hub.Main, "", "")
-	requireLine(t, err, "owner/set", "is not in the cache", "HF_HUB_OFFLINE is set; unset it")
+	server.Misbehave = func(w http.ResponseWriter, _ *http.Request, _ int) bool {
+		w.Header().Set("X-Error-Message", "Access to this resource is disabled.")
+		w.WriteHeader(http.StatusForbidden)
+		return true
+	}
+	_, err := client(t, server).Dataset(t.Context(), id, hub.Main)
+	requireLine(t, err, "403 Forbidden", "the hub has disabled the dataset", "/datasets/owner/set", "choose another")
+	require.NotContains(t, err.Error(), "token")
 }
 
-func TestAnIncompleteCacheIsToldOffline(t *testing.T) {
+func TestAMirrorBelowAFolderIsAskedForEveryPage(t *testing.T) {
 	server := testkit.NewHub(t)
-	files := shards(2, 500)
+	server.PageSize = 2
+	files := shards(4, 100)
 	server.Add(id, "main", nil, files)
+	mirror := httptest.NewServer(http.StripPrefix("/mirrored/hub", server.Config.Handler)) // passes on the hub's addresses
+	t.Cleanup(mirror.Close)
 	c := client(t, server)
-	choice := download(t, c, files)
-	path, whole := c.Cached(choice.Dataset, choice.Files[1])
-	require.True(t, whole)
-	require.NoError(t, os.Truncate(path, 100))
-	offline := client(t, server)
-	offline.Cache, offline.Offline = c.Cache, true
-	choice, err := offline.Parquet(t.Context(), id, hub.Main, "", "")
+	c.Endpoint = mirror.URL + "/mirrored/hub"
+	d, err := c.Dataset(t.Context(), id, hub.Main)
 	require.NoError(t, err)
-	_, err = offline.Download(t.Context(), choice.Dataset, choice.Files[1])
-	requireLine(t, err, "data/train-00001-of-00002.parquet", "not in the cache", "unset it to download")
-	download(t, c, files) // and with the hub it is mended
+	require.Len(t, d.Files, len(files))
+
+	server.Misbehave = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		if strings.Contains(r.URL.Path, "/tree/") {
+			w.Header().Set("Link", `<http://elsewhere.example/list?cursor=2>; rel="next"`)
+			w.Write([]byte("[]"))
+			return true
+		}
+		return false
+	}
+	c.Cache = t.TempDir()
+	_, err = c.Dataset(t.Context(), id, hub.Main)
+	requireLine(t, err, "the list of files does not go on after "+c.Endpoint, "elsewhere.example")
 }
 
 func TestAnAnswerThatCannotBeIsRefused(t *testing.T) {
@@ -210,6 +201,14 @@ func TestTheEnvironmentOfTheHubsToolsIsRead(t *testing.T) {
 	c, err = hub.FromEnvironment()
 	require.NoError(t, err)
 	require.Equal(t, []any{"http://mirror.example", "kept", "/elsewhere", true}, []any{c.Endpoint, c.Token, c.Cache, c.Offline})
+
+	// As a file of variables gives them, which no shell reads.
+	t.Setenv("HOME", home)
+	t.Setenv("HF_HUB_CACHE", "$HOME/here")
+	t.Setenv("HF_TOKEN_PATH", "~/token")
+	c, err = hub.FromEnvironment()
+	require.NoError(t, err)
+	require.Equal(t, []string{filepath.Join(home, "here"), "kept"}, []string{c.Cache, c.Token})
 
 	t.Setenv("HF_TOKEN", "given")
 	c, err = hub.FromEnvironment()

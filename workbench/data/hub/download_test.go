@@ -194,27 +194,6 @@ func TestWhatStaysWrongIsGivenUpInOneLine(t *testing.T) {
 	}
 }
 
-func TestRetryAfterIsWaitedForAndSaid(t *testing.T) {
-	server := testkit.NewHub(t)
-	files := shards(1, 1000)
-	server.Add(id, "main", nil, files)
-	server.Misbehave = func(w http.ResponseWriter, r *http.Request, number int) bool {
-		if number == 1 && strings.Contains(r.URL.Path, "/revision/") {
-			w.Header().Set("Retry-After", "1")
-			w.WriteHeader(http.StatusTooManyRequests)
-			return true
-		}
-		return false
-	}
-	c := client(t, server)
-	var said []string
-	c.Say = func(text string) { said = append(said, text) }
-	start := time.Now()
-	download(t, c, files)
-	require.GreaterOrEqual(t, time.Since(start), time.Second)
-	require.Equal(t, []string{"hub: the hub says 429 Too Many Requests; trying again in 1s"}, said)
-}
-
 func TestAnotherClientGoesOnWhereACancelledOneStopped(t *testing.T) {
 	server := testkit.NewHub(t)
 	content := noise(300_000, 0)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"regexp"
 	"strconv"
 	"time"
 )
@@ -95,7 +96,11 @@ func statusError(response *http.Response) error {
 	refusal := &StatusError{Status: response.StatusCode, Code: response.Header.Get("X-Error-Code"), Message: response.Header.Get("X-Error-Message")}
 	switch code := response.StatusCode; {
 	case code == http.StatusRequestTimeout, code == http.StatusTooManyRequests, code >= 500 && code != http.StatusNotImplemented:
-		return again{error: refusal, after: retryAfter(response.Header.Get("Retry-After"), time.Now())}
+		after := retryAfter(response.Header.Get("Retry-After"), time.Now())
+		if code == http.StatusTooManyRequests && after == 0 {
+			after = rateLimitReset(response.Header.Get("RateLimit"))
+		}
+		return again{error: refusal, after: after}
 	}
 	return refusal
 }
@@ -109,6 +114,19 @@ func retryAfter(value string, now time.Time) time.Duration {
 		return max(0, date.Sub(now))
 	}
 	return 0
+}
+
+var resetParameter = regexp.MustCompile(`;\s*t=(\d{1,9})\b`)
+
+// rateLimitReset reads how long a limit on requests still holds, as the hub says it: "api";r=0;t=55 is 55 seconds
+// (draft-ietf-httpapi-ratelimit-headers-09). One more is waited, for the rest of the last one.
+func rateLimitReset(value string) time.Duration {
+	found := resetParameter.FindStringSubmatch(value)
+	if found == nil {
+		return 0
+	}
+	seconds, _ := strconv.Atoi(found[1]) // at most nine digits
+	return time.Duration(seconds+1) * time.Second
 }
 
 // get reads JSON from the API.

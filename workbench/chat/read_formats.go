@@ -56,6 +56,14 @@ func field(object map[string]json.RawMessage, name string, target any) error {
 	return nil
 }
 
+// optional reads a field if it is there.
+func optional(object map[string]json.RawMessage, name string, target any) error {
+	if object[name] == nil {
+		return nil
+	}
+	return field(object, name, target)
+}
+
 // parseOpenAI reads {"messages": [{"role": …, "content": …}]}, content as Content's JSON. What else a message holds must
 // be empty, for it would be lost.
 func parseOpenAI(object map[string]json.RawMessage) (messages []Message, err error) {
@@ -67,7 +75,7 @@ var shareGPTRoles = map[string]Role{
 	"human": User, "user": User, "gpt": Assistant, "chatgpt": Assistant, "assistant": Assistant, "system": System,
 }
 
-// parseShareGPT reads {"conversations": [{"from": "human", "value": …}]}.
+// parseShareGPT reads {"conversations": [{"from": "human", "value": …}]}, and the field system, which may be missing.
 func parseShareGPT(object map[string]json.RawMessage) ([]Message, error) {
 	var turns []struct{ From, Value string }
 	if err := field(object, "conversations", &turns); err != nil {
@@ -82,24 +90,36 @@ func parseShareGPT(object map[string]json.RawMessage) ([]Message, error) {
 		}
 		messages = append(messages, Message{role, TextContent(turn.Value)})
 	}
-	return messages, nil
+	return withSystem(object, messages)
+}
+
+// withSystem puts the text of the field system first, unless a system message already is.
+func withSystem(object map[string]json.RawMessage, messages []Message) ([]Message, error) {
+	var system string
+	if err := optional(object, "system", &system); err != nil || system == "" || len(messages) > 0 && messages[0].Role == System {
+		return messages, err
+	}
+	return append(NewConversation(system).Messages, messages...), nil
 }
 
 // parseAlpaca reads {"instruction": …, "input": …, "output": …}; the input, which may be missing, follows the
-// instruction after an empty line.
+// instruction after an empty line. So may be missing history, a list of [question, answer] that came before, and system.
 func parseAlpaca(object map[string]json.RawMessage) ([]Message, error) {
 	var instruction, input, output string
-	err := errors.Join(field(object, "instruction", &instruction), field(object, "output", &output))
-	if err == nil && object["input"] != nil {
-		err = field(object, "input", &input)
-	}
+	var history [][2]string
+	err := errors.Join(field(object, "instruction", &instruction), field(object, "output", &output),
+		optional(object, "input", &input), optional(object, "history", &history))
 	if err != nil {
 		return nil, err
 	}
 	if input != "" {
 		instruction += "\n\n" + input
 	}
-	return []Message{{User, TextContent(instruction)}, {Assistant, TextContent(output)}}, nil
+	var c Conversation
+	for _, turn := range append(history, [2]string{instruction, output}) {
+		c = c.With(User, turn[0]).With(Assistant, turn[1])
+	}
+	return withSystem(object, c.Messages)
 }
 
 // parseGSM8K reads {"question": …, "answer": …}, where the answer holds calculations as <<48/2=24>>: these become a call

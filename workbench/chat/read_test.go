@@ -54,6 +54,11 @@ func TestEachFormatIsReadForWhatItIs(t *testing.T) {
 		"Alpaca":                        {`{"instruction":"hi","input":"","output":"hello"}`, plain},
 		"Alpaca without input":          {`{"instruction":"hi","output":"hello"}`, plain},
 		"Alpaca with input":             {`{"instruction":"add","input":"1 2","output":"3"}`, conversation("user", "add\n\n1 2", "assistant", "3")},
+		"ShareGPT with a system field":  {`{"conversations":[{"from":"human","value":"hi"},{"from":"gpt","value":"hello"}],"system":"s","tools":""}`, conversation("system", "s", "user", "hi", "assistant", "hello")},
+		"ShareGPT with both":            {`{"conversations":[{"from":"system","value":"s"},{"from":"human","value":"hi"},{"from":"gpt","value":"hello"}],"system":"not this"}`, conversation("system", "s", "user", "hi", "assistant", "hello")},
+		"Alpaca with its usual text":    {`{"instruction":"hi","input":null,"output":"hello","text":"Below is an instruction"}`, plain},
+		"Alpaca with what came before":  {`{"instruction":"and 2?","input":"","output":"4","system":"add","history":[["double 1","2"]]}`, conversation("system", "add", "user", "double 1", "assistant", "2", "user", "and 2?", "assistant", "4")},
+		"Alpaca with empty fields":      {`{"instruction":"hi","input":"","output":"hello","system":"","history":[]}`, plain},
 		"GSM8K without calculations":    {`{"question":"hi","answer":"hello"}`, plain},
 		"a question that the user left": {`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}]}`, conversation("user", "a", "assistant", "b", "user", "c")},
 	} {
@@ -99,6 +104,8 @@ func TestAConversationThatCannotBeLearnedIsRefusedAndTheNextOneRead(t *testing.T
 		"a tool call that would be lost": {`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":null,"tool_calls":[{"id":"1"}]}]}`,
 			chat.BadContent, `unknown field "tool_calls"`},
 		"messages that are no list":  {`{"messages":"hello"}`, chat.BadContent, "messages: "},
+		"a history of no pairs":      {`{"instruction":"a","output":"b","history":["c"]}`, chat.BadContent, "history: "},
+		"a system that is a list":    {`{"conversations":[{"from":"human","value":"a"},{"from":"gpt","value":"b"}],"system":["c"]}`, chat.BadContent, "system: "},
 		"an output that is a number": {`{"instruction":"a","output":3}`, chat.BadContent, "output: "},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -90,6 +90,66 @@ func TestCoreInBatchesEqualsCoreOneAtATime(t *testing.T) {
 	require.Equal(t, "1 examples shown instead of 10: there are no more", story.Note)
 }
 
+// The list as DCLM lays it out: a dash alone on its line, comments, keys of no use here; a label of each form, one data set
+// under two labels; percent with a fraction; descriptions with commas and quotes.
+func TestABundleIsReadAsDCLMWritesIt(t *testing.T) {
+	folder := t.TempDir()
+	writeFiles(t, folder, map[string]string{
+		"core.yaml": `icl_tasks:
+-
+  label: hellaswag_zeroshot
+  dataset_uri: language_understanding/hellaswag.jsonl
+  num_fewshot: [0]
+  icl_task_type: multiple_choice
+-
+  label: hellaswag
+  dataset_uri: language_understanding/hellaswag.jsonl
+  num_fewshot: [1]
+  icl_task_type: multiple_choice
+-
+  label: winograd
+  dataset_uri: language_understanding/winograd_wsc.jsonl
+  num_fewshot: [0]
+  icl_task_type: schema
+-
+  label: jeopardy
+  dataset_uri: world_knowledge/jeopardy_all.jsonl
+  num_fewshot: [1]
+  icl_task_type: language_modeling
+  continuation_delimiter: "\nAnswer: " # this separates questions from answers
+  has_categories: true
+`,
+		"eval_meta_data.csv": "Eval Task,Task Category,Task Type,#shots,#datapoints,Random baseline,Centered Metric?,Description\n" +
+			"hellaswag_zeroshot,language understanding,multiple choice,0,2,25,,\"Endings, of which one is \"\"likely\"\".\"\n" +
+			"hellaswag,language understanding,multiple choice,1,2,9.1,, It is “the same” again.\n" +
+			"winograd,language understanding,schema,0,2,50,,\" Who is meant?\"\n" +
+			"jeopardy,world knowledge,language modeling,1,2,0,,\"Questions, answers.\"\n" +
+			"gsm8k,symbolic problem solving,question answering,3,2,,,no baseline\n",
+		"eval_data/language_understanding/hellaswag.jsonl": `{"query": "A man lifts a lid. He", "choices": ["looks in.", "flies.", "is blue.", "melts."], "gold": 0, "category": "x"}
+{"query": "A dog sees a ball. It", "choices": ["reads.", "runs.", "votes.", "sings."], "gold": 1, "category": "x"}
+`,
+		"eval_data/language_understanding/winograd_wsc.jsonl": `{"context_options": ["The pot fell off the shelf because the pot", "The pot fell off the shelf because the shelf"], "continuation": "was crooked.", "gold": 1}
+{"context_options": ["One can see through the glass", "One can see through the frame"], "continuation": ".", "gold": 0}
+`,
+		"eval_data/world_knowledge/jeopardy_all.jsonl": `{"context": "RIVERS: It flows through Cologne", "continuation": "the Rhine", "category": "geography"}
+{"context": "COLOURS: That of grass ", "continuation": "green", "category": "nature"}
+`,
+	})
+	bundle, err := eval.OpenBundle(folder)
+	require.NoError(t, err)
+	require.Equal(t, []string{"hellaswag_zeroshot", "hellaswag", "winograd", "jeopardy"}, bundle.Tasks())
+	tok := bytesOnly(t)
+	scorer := newFixture(t, "MT", models.Config{Width: 16, Vocab: tok.VocabSize(), Context: 192}).scorer(t, eval.ScorerOptions{})
+	for i, baseline := range []float64{0.25, 0.091, 0.5, 0} {
+		result, err := bundle.Run(context.Background(), i, scorer, tok, 0, nil)
+		require.NoError(t, err)
+		require.Equal(t, 2, result.Examples, result.Task)
+		require.Zero(t, result.Skipped.Count, result.Task)
+		require.Zero(t, result.Shortened, result.Task)
+		require.InDelta(t, (result.Value-baseline)/(1-baseline), *result.Centred, 1e-12, result.Task)
+	}
+}
+
 func TestBundlesThatCannotBeAreRefused(t *testing.T) {
 	for name, test := range map[string]struct{ file, text, want string }{
 		"no list":             {"core.yaml", "", "open CORE: core.yaml lists no icl_tasks"},

@@ -15,6 +15,9 @@ import (
 	"strings"
 )
 
+// BundleAddress is where nanochat publishes CORE's bundle.
+const BundleAddress = "https://karpathy-public.s3.us-west-2.amazonaws.com/eval_bundle.zip"
+
 // Limits of an archive: CORE's has 0.2 GB in 50 files, 0.6 GB unpacked.
 const (
 	maxArchive  = 4 << 30

@@ -180,7 +180,7 @@ func (e *evaluation) bundle() (string, error) {
 		return o.Bundle, nil
 	}
 	if o.Data == "" {
-		return "", errors.New("core needs its bundle; name its folder, .zip or address with --core, or a folder that holds it with --data")
+		return "", errors.New("core needs its bundle; name its folder, .zip or address with --core (" + eval.BundleAddress + " is nanochat's, 162 MB), or a folder that holds it with --data")
 	}
 	for _, name := range []string{"core.yaml", "eval_bundle", "eval_bundle.zip"} {
 		path := filepath.Join(o.Data, name)

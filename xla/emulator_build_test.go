@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,12 +26,17 @@ type emulators struct {
 	compiler string
 	sources  string // folder of the sources as g++ takes them
 	cache    string // folder of the programs, by a hash of all that they are made of
+
+	compilers chan struct{} // at most two at a time
+	runner    func() error
+	mutex     sync.Mutex
+	programs  map[string]func() (string, error)
 }
 
-// emulatorFlags are those of every compilation. Contracted products would hide what the sources leave unfused; a position of
-// its own for the program keeps it out of the sanitizer's memory.
+// emulatorFlags are those of every compilation, chosen so that compiling and running together take the least time. A product
+// and a sum stay two roundings where the source does not fuse them, and a program at a fixed place is out of the sanitizer's way.
 var emulatorFlags = []string{
-	"-std=c++17", "-O1", "-g1", "--param", "asan-instrumentation-with-call-threshold=0", "-fno-pie", "-ffp-contract=off", "-fno-math-errno", "-fno-strict-aliasing",
+	"-std=c++17", "-Og", "-g1", "--param", "asan-instrumentation-with-call-threshold=0", "-fno-pie", "-ffp-contract=off", "-fno-math-errno", "-fno-strict-aliasing",
 	"-fsanitize=address,alignment,bounds", "-fno-sanitize-recover=all",
 }
 
@@ -40,7 +46,8 @@ func newEmulators(t *testing.T) *emulators {
 	if err != nil || runtime.GOOS != "linux" {
 		t.Skip("the emulation of kernels needs g++ on Linux")
 	}
-	e := &emulators{compiler: compiler, sources: t.TempDir()}
+	e := &emulators{compiler: compiler, sources: t.TempDir(), compilers: make(chan struct{}, 2), programs: map[string]func() (string, error){}}
+	e.runner = sync.OnceValue(e.buildRunner)
 	probe := exec.CommandContext(t.Context(), compiler, append(emulatorFlags, "-no-pie", "-x", "c++", "-", "-o", filepath.Join(e.sources, "probe"))...)
 	probe.Stdin = strings.NewReader("#include <sanitizer/asan_interface.h>\nint main() {}\n")
 	if output, err := probe.CombinedOutput(); err != nil {
@@ -49,13 +56,18 @@ func newEmulators(t *testing.T) *emulators {
 	version, err := exec.CommandContext(t.Context(), compiler, "--version").Output()
 	require.NoError(t, err)
 	hash := sha256.New()
-	fmt.Fprintln(hash, string(version), emulatorFlags)
+	fmt.Fprintln(hash, runtime.GOARCH, string(version))
 	e.copySources(t, func(text []byte) { hash.Write(text) })
+	itself, err := os.ReadFile("emulator_build_test.go")
+	require.NoError(t, err)
+	hash.Write(itself)
 	e.cache = t.TempDir()
 	if shared, err := os.UserCacheDir(); err == nil {
-		e.cache = filepath.Join(shared, "tandem", "emulator", fmt.Sprintf("%x", hash.Sum(nil)[:12]))
-		require.NoError(t, os.MkdirAll(e.cache, 0o755))
-		forgetUnused(filepath.Dir(e.cache), e.cache)
+		folder := filepath.Join(shared, "tandem", "emulator", fmt.Sprintf("%x", hash.Sum(nil)[:12]))
+		if os.MkdirAll(folder, 0o755) == nil {
+			e.cache = folder
+			forgetUnused(filepath.Dir(folder), folder)
+		}
 	}
 	return e
 }
@@ -97,7 +109,7 @@ func (e *emulators) copySources(t *testing.T, visit func(text []byte)) {
 			text, err := os.ReadFile(file)
 			require.NoError(t, err)
 			visit(text)
-			if filepath.Dir(file) == "kernels" {
+			if strings.HasPrefix(filepath.Ext(file), ".cu") {
 				text = []byte(forCPU(string(text)))
 			}
 			require.NoError(t, os.WriteFile(filepath.Join(e.sources, filepath.Base(file)), text, 0o644))
@@ -108,67 +120,63 @@ func (e *emulators) copySources(t *testing.T, visit func(text []byte)) {
 // textNamePattern takes a text's name apart as kernels/build.sh puts it together: source, dtype, states.
 var textNamePattern = regexp.MustCompile(`^(.+?)(?:_(bf16|f16|f32))?(?:_n(\d+))?$`)
 
-// program is the path of the program for a text.
-func (e *emulators) program(text string) string { return filepath.Join(e.cache, text) }
-
-// build makes the programs that are missing, two at a time.
-func (e *emulators) build(t *testing.T, texts []string) {
-	var missing []string
-	for _, text := range texts {
-		if _, err := os.Stat(e.program(text)); err != nil {
-			missing = append(missing, text)
-		}
+// program is the path of the program for a text, which is built if it is not there.
+func (e *emulators) program(text string) (string, error) {
+	e.mutex.Lock()
+	build, ok := e.programs[text]
+	if !ok {
+		build = sync.OnceValues(func() (string, error) { return e.build(text) })
+		e.programs[text] = build
 	}
-	if len(missing) == 0 {
-		return
-	}
-	for _, part := range []string{"emulator", "fibers"} {
-		require.NoError(t, e.compile(t.Context(), part+".cpp", part+".o"))
-	}
-	next := make(chan string, len(missing))
-	for _, text := range missing {
-		next <- text
-	}
-	close(next)
-	failures := make(chan error, len(missing))
-	var workers sync.WaitGroup
-	for range 2 {
-		workers.Go(func() {
-			for text := range next {
-				failures <- e.buildOne(t.Context(), text)
-			}
-		})
-	}
-	workers.Wait()
-	close(failures)
-	for err := range failures {
-		require.NoError(t, err)
-	}
+	e.mutex.Unlock()
+	return build()
 }
 
-func (e *emulators) buildOne(ctx context.Context, text string) error {
+// build is for program alone.
+func (e *emulators) build(text string) (string, error) {
+	program := filepath.Join(e.cache, text)
+	if _, err := os.Stat(program); err == nil {
+		return program, nil
+	}
+	if err := e.runner(); err != nil {
+		return "", err
+	}
 	parts := textNamePattern.FindStringSubmatch(text)
 	states := parts[3]
 	if states == "" {
 		states = "16"
 	}
-	object, program := text+".o", e.program(text)
-	if err := e.compile(ctx, parts[1]+".cu", object, "-DTYPE_"+strings.ToUpper(parts[2]), "-DPADDED="+states); err != nil {
-		return err
+	object, fresh := text+".o", fmt.Sprintf("%s.%d", program, os.Getpid()) // whoever looks meanwhile sees a whole program or none
+	if err := e.compile(parts[1]+".cu", object, "-DTYPE_"+strings.ToUpper(parts[2]), "-DPADDED="+states); err != nil {
+		return "", err
 	}
-	fresh := program + fmt.Sprintf(".%d", os.Getpid()) // whoever runs meanwhile sees a whole program or none
-	if err := e.run(ctx, "-no-pie", "-rdynamic", object, "emulator.o", "fibers.o", "-o", fresh, "-ldl"); err != nil {
-		return err
+	if err := e.run("-no-pie", "-rdynamic", object, "emulator.o", "fibers.o", "-o", fresh, "-ldl"); err != nil {
+		return "", err
 	}
-	return os.Rename(fresh, program)
+	return program, os.Rename(fresh, program)
 }
 
-func (e *emulators) compile(ctx context.Context, source, object string, definitions ...string) error {
-	return e.run(ctx, append(definitions, "-I.", "-include", "emulator.h", "-w", "-x", "c++", "-c", source, "-o", object)...)
+// buildRunner compiles what every program has, without sanitizers, for it is the tool and not the patient.
+func (e *emulators) buildRunner() error {
+	for _, part := range []string{"emulator", "fibers"} {
+		if err := e.compile(part+".cpp", part+".o", "-O2", "-fno-sanitize=all"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (e *emulators) run(ctx context.Context, arguments ...string) error {
-	command := exec.CommandContext(ctx, e.compiler, append(append([]string{}, emulatorFlags...), arguments...)...)
+func (e *emulators) compile(source, object string, options ...string) error {
+	return e.run(append([]string{"-I.", "-include", "emulator.h", "-w", "-x", "c++", "-c", source, "-o", object}, options...)...)
+}
+
+// run gives g++ these arguments.
+func (e *emulators) run(arguments ...string) error {
+	e.compilers <- struct{}{}
+	defer func() { <-e.compilers }()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	command := exec.CommandContext(ctx, e.compiler, append(slices.Clone(emulatorFlags), arguments...)...)
 	command.Dir = e.sources
 	if output, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w\n%.4000s", command, err, output)
@@ -182,7 +190,8 @@ func (e *emulators) launch(ctx context.Context, text string, l Launch, operands 
 	var head, arguments strings.Builder
 	var contents, output, problem bytes.Buffer
 	fmt.Fprintf(&head, "launch %s %d %d %d %d %d %d %d\n", l.Entry, l.Grid[0], l.Grid[1], l.Grid[2], l.Block[0], l.Block[1], l.Block[2], l.Shared)
-	for _, parts := range constantPattern.FindAllStringSubmatch(l.PTX, -1) {
+	constants, _, _ := strings.Cut(l.PTX, ".visible .entry ")
+	for _, parts := range constantPattern.FindAllStringSubmatch(constants, -1) {
 		fmt.Fprintf(&head, "constant %s %s\n", parts[2], parts[3])
 	}
 	buffers := 0
@@ -212,7 +221,13 @@ func (e *emulators) launch(ctx context.Context, text string, l Launch, operands 
 	}
 	head.WriteString(arguments.String() + "run\n")
 
-	command := exec.CommandContext(ctx, e.program(text))
+	program, err := e.program(text)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	command := exec.CommandContext(ctx, program)
 	command.Stdin, command.Stdout, command.Stderr = io.MultiReader(strings.NewReader(head.String()), &contents), &output, &problem
 	if err := command.Run(); err != nil {
 		return nil, fmt.Errorf("run %s on the CPU: %w\n%.3000s", l.Entry, err, problem.String())

@@ -10,8 +10,8 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// emulatedOperations are plannedOperations less those with the longest weights, and cases for what only depends on sizes
-// inside an entry.
+// emulatedOperations are plannedOperations less those with the longest weights, and what else it takes to run every entry
+// and, inside the entries, every loop.
 func emulatedOperations() map[string]planned {
 	cases := plannedOperations()
 	for name := range cases {
@@ -22,59 +22,88 @@ func emulatedOperations() map[string]planned {
 	for dtype, name := range kernelDTypes {
 		x := func(dims ...int) shapes.Shape { return shapes.Make(dtype, dims...) }
 		if name != "f16" {
+			addEmulatedProducts(cases, dtype, name)
 			addEmulatedSteps(cases, dtype, name)
 		}
-		cases["cross-entropy with more than a block reads at once "+name] = planned{crossEntropy(15), []shapes.Shape{x(6, 2051), ints(6), float32s(6)}}
-		cases["norm of a row that is nearly whole "+name] = planned{addRMSNorm(1e-6), []shapes.Shape{x(5, 1, 136), x(5, 1, 136)}}
-		cases["conv in pieces of time "+name] = planned{causalConv(convOptions{documents: true}), []shapes.Shape{x(2, 70, 24), float32s(4, 24), float32s(24), ints(2, 70)}}
-		cases["conv gradient in pieces of time "+name] = planned{causalConvGradient(convOptions{documents: true}),
-			[]shapes.Shape{x(2, 300, 24), float32s(4, 24), float32s(24), ints(2, 300), x(2, 300, 24)}}
+		cases["cross-entropy of a long row "+name] = planned{crossEntropy(15), []shapes.Shape{x(6, 2051), ints(6), float32s(6)}}
+		cases["norm of part of a warp's row "+name] = planned{addRMSNorm(1e-6), []shapes.Shape{x(5, 1, 136), x(5, 1, 136)}}
+		for label, c := range map[string]struct{ time, inner, taps int }{"in pieces of time": {1300, 24, 4}, "of odd channels": {9, 7, 5}} {
+			inputs := []shapes.Shape{x(2, c.time, c.inner), float32s(c.taps, c.inner), float32s(c.inner), ints(2, c.time)}
+			cases[fmt.Sprintf("conv %s %s", label, name)] = planned{causalConv(convOptions{documents: true}), inputs}
+			cases[fmt.Sprintf("conv gradient %s %s", label, name)] = planned{causalConvGradient(convOptions{documents: true}),
+				append(append([]shapes.Shape{}, inputs...), inputs[0])}
+		}
 		addEmulatedScans(cases, dtype, name)
 	}
 	return cases
 }
 
-// addEmulatedSteps adds products at which a warp has one column or two and blocks come round again, and depths that a lane
-// does not read at once.
-func addEmulatedSteps(cases map[string]planned, dtype dtypes.DType, name string) {
-	x := func(dims ...int) shapes.Shape { return shapes.Make(dtype, dims...) }
-	for _, rows := range []int{1, 3, 8} {
-		one, square, long := x(rows, 1, 72), x(73, 72), x(3301, 72)
-		if rows == 1 {
-			long = x(6401, 72)
+// inTwoBlocks has the blocks of a product, of which any number will do, come round again.
+func inTwoBlocks(o *Operation) *Operation {
+	few := *o
+	few.Kernel = func(inputs []shapes.Shape) (*Plan, string) {
+		plan, reason := o.Kernel(inputs)
+		if plan != nil {
+			plan.Launches[0].Grid[0] = 2
 		}
+		return plan, reason
+	}
+	return &few
+}
+
+// addEmulatedProducts adds products with so many columns that a warp has two at a time, and of depths that a lane does not
+// read at once.
+func addEmulatedProducts(cases map[string]planned, dtype dtypes.DType, name string) {
+	x := func(dims ...int) shapes.Shape { return shapes.Make(dtype, dims...) }
+	for rows, columns := range map[int]int{1: 3187, 3: 2133, 8: 2133} {
+		one, some, many := x(rows, 1, 72), x(73, 72), x(columns, 72)
 		label := fmt.Sprintf("%s %d rows", name, rows)
-		cases["three products of "+label] = planned{matvec(matvecOptions{epsilon: 1e-6}), []shapes.Shape{one, square, long, x(5, 72)}}
-		cases["three small products of "+label] = planned{matvec(matvecOptions{}), []shapes.Shape{one, square, x(40, 72), x(5, 72)}}
-		cases["logits of "+label] = planned{wide(1e-6, 15), []shapes.Shape{one, long}}
-		cases["few logits of "+label] = planned{wide(0, 0), []shapes.Shape{one, square}}
-		cases["products and convolution of "+label] = planned{convProducts(1e-6), []shapes.Shape{one, long, x(41, 72), float32s(4, long.Dim(0)), float32s(long.Dim(0)), x(rows, 3, long.Dim(0)), ints(rows)}}
+		cases["three products of "+label] = planned{inTwoBlocks(matvec(matvecOptions{epsilon: 1e-6})), []shapes.Shape{one, some, many, x(5, 72)}}
+		cases["three short products of "+label] = planned{matvec(matvecOptions{}), []shapes.Shape{one, some, x(40, 72), x(5, 72)}}
+		cases["logits of "+label] = planned{inTwoBlocks(wide(1e-6, 15)), []shapes.Shape{one, many}}
+		cases["few logits of "+label] = planned{wide(0, 0), []shapes.Shape{one, some}}
+		cases["many products and convolution of "+label] = planned{inTwoBlocks(convProducts(1e-6)),
+			[]shapes.Shape{one, many, x(41, 72), float32s(4, columns), float32s(columns), x(rows, 3, columns), ints(rows)}}
 		cases["deep product of "+label] = planned{matvec(matvecOptions{relu: true, residual: true}), []shapes.Shape{x(rows, 1, 2600), x(rows, 1, 37), x(37, 2600)}}
 	}
-	cases["convolution step of two taps "+name] = planned{convStep, []shapes.Shape{x(2, 1, 300), float32s(2, 300), float32s(300), x(2, 1, 300), ints(2)}}
-	for _, rows := range []int{3, 21} {
-		cases[fmt.Sprintf("scan step of 12 states %s %d rows", name, rows)] = planned{scanStep, []shapes.Shape{x(rows, 1, 40), x(rows, 1, 40), float32s(rows, 1, 8+24),
-			x(40, 8), float32s(40), float32s(40, 12), float32s(40), float32s(rows, 12, 40), ints(rows)}}
+}
+
+// addEmulatedSteps adds the rest of decoding: attention for each number of lanes and query heads, with the cache whole and
+// in parts, and steps of other sizes than plannedOperations has.
+func addEmulatedSteps(cases map[string]planned, dtype dtypes.DType, name string) {
+	x := func(dims ...int) shapes.Shape { return shapes.Make(dtype, dims...) }
+	for _, taps := range []int{2, 8} {
+		cases[fmt.Sprintf("convolution step %s %d taps", name, taps)] = planned{convStep, []shapes.Shape{x(2, 1, 302), float32s(taps, 302), float32s(302), x(2, taps-1, 302), ints(2)}}
 	}
-	for _, bytes := range []int{128, 512} {
+	for _, rows := range []int{3, 21} {
+		for _, states := range []int{4, 10, 12} {
+			cases[fmt.Sprintf("scan step %s %d rows %d states", name, rows, states)] = planned{scanStep, []shapes.Shape{x(rows, 1, 40), x(rows, 1, 40), float32s(rows, 1, 8+2*states),
+				x(40, 8), float32s(40), float32s(40, states), float32s(40), float32s(rows, states, 40), ints(rows)}}
+		}
+	}
+	for _, bytes := range []int{128, 256, 512} {
 		for _, heads := range []int{1, 2, 4, 8} {
-			e := bytes / dtype.Size()
-			cases[fmt.Sprintf("attention step %s %d heads of %d bytes", name, heads, bytes)] = planned{attendStep(1e-6),
-				[]shapes.Shape{x(3, 1, heads, e), x(3, 1, 1, e), x(3, 1, 1, e), float32s(3, 1, 1, e/2), float32s(3, 1, 1, e/2), x(3, 45, 1, e), x(3, 45, 1, e), ints(3), ints(3)}}
+			for _, capacity := range []int{45, 150} {
+				channels := bytes / dtype.Size()
+				token, cache, table := x(3, 1, 1, channels), x(3, capacity, 1, channels), float32s(3, 1, 1, channels/2)
+				cases[fmt.Sprintf("attention step %s %d heads of %d bytes over %d tokens", name, heads, bytes, capacity)] = planned{attendStep(1e-6),
+					[]shapes.Shape{x(3, 1, heads, channels), token, token, table, table, cache, cache, ints(3), ints(3)}}
+			}
 		}
 	}
 }
 
-// addEmulatedScans adds scans whose time is cut into segments, and whose channels and states are whole.
+// addEmulatedScans adds scans whose time is cut into segments, and one of nothing but whole blocks.
 func addEmulatedScans(cases map[string]planned, dtype dtypes.DType, name string) {
-	for label, c := range map[string]struct{ time, inner, states int }{"in two segments": {131, 6, 16}, "of whole blocks": {36, 64, 16}, "in two segments of 40 states": {130, 33, 40}} {
-		x := func(dims ...int) shapes.Shape { return shapes.Make(dtype, dims...) }
+	x := func(dims ...int) shapes.Shape { return shapes.Make(dtype, dims...) }
+	for _, c := range []struct{ time, inner, states int }{{36, 64, 16}, {260, 6, 16}, {131, 6, 20}, {130, 33, 40}, {129, 5, 100}, {129, 5, 256}} {
 		token, mix, state := x(2, c.time, c.inner), x(2, c.time, c.states), float32s(2, c.states, c.inner)
 		forward := []shapes.Shape{token, token, token, float32s(c.states, c.inner), mix, mix, float32s(c.inner), float32s(c.inner), state, ints(2, c.time)}
 		backward := append([]shapes.Shape{}, forward...)
 		backward[8] = float32s(2, ceilDiv(c.time, ScanChunk), c.states, c.inner)
-		cases[fmt.Sprintf("scan %s %s", label, name)] = planned{scanForward, forward}
-		cases[fmt.Sprintf("scan gradient %s %s", label, name)] = planned{scanBackward, append(backward, token, state)}
+		label := fmt.Sprintf("%s %d tokens %d channels %d states", name, c.time, c.inner, c.states)
+		cases["scan "+label] = planned{scanForward, forward}
+		cases["scan gradient "+label] = planned{scanBackward, append(backward, token, state)}
 	}
 }
 

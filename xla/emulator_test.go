@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -18,7 +19,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/dtypes/float16"
@@ -30,24 +30,18 @@ import (
 
 func TestEveryKernelAgreesWithItsDefinitionOnTheCPU(t *testing.T) {
 	programs := newEmulators(t)
-	texts := textsByEntry(t)
-	plans, used := map[string]*Plan{}, map[string]bool{}
-	cases := emulatedOperations()
+	cases, plans, texts := emulatedOperations(), map[string]*Plan{}, textsByEntry(t)
+	unused := maps.Clone(texts)
 	for name, c := range cases {
 		plan, reason := c.operation.Kernel(c.inputs)
 		require.Empty(t, reason, name)
 		plans[name] = plan
 		for _, launch := range plan.Launches {
 			require.Contains(t, texts, launch.Entry)
-			used[texts[launch.Entry]] = true
+			delete(unused, launch.Entry)
 		}
 	}
-	var list []string
-	for text := range used {
-		list = append(list, text)
-	}
-	programs.build(t, list)
-
+	require.Empty(t, unused, "entries that no case runs")
 	device, err := Open("go")
 	require.NoError(t, err)
 	t.Cleanup(device.Finalize)
@@ -55,32 +49,37 @@ func TestEveryKernelAgreesWithItsDefinitionOnTheCPU(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
 			definitions.Lock()
 			inputs, want, err := defined(device, c)
 			definitions.Unlock()
 			require.NoError(t, err)
-			values := inputs
-			for _, launch := range plans[name].Launches {
-				operands := make([][]byte, len(launch.Operands))
-				for i, operand := range launch.Operands {
-					operands[i] = values[operand]
-				}
-				results, err := programs.launch(ctx, texts[launch.Entry], launch, operands)
-				require.NoError(t, err)
-				values = append(values, results...)
-			}
-			outputShapes := plans[name].outputShapes(c.inputs)
-			for i, index := range plans[name].Outputs {
-				got := floats(outputShapes[i].DType, values[index])
-				withoutMeaning(c.operation.Name, i, outputShapes[i], got, want[i])
-				difference := relativeDifference(got, want[i])
-				t.Logf("output %d: error %.2g", i, difference)
-				require.LessOrEqual(t, difference, largestErrors[c.inputs[0].DType], "output %d", i)
+			plan := plans[name]
+			values, err := programs.execute(t.Context(), texts, plan, inputs)
+			require.NoError(t, err)
+			for i, shape := range plan.outputShapes(c.inputs) {
+				got := floats(shape.DType, values[plan.Outputs[i]])
+				withoutMeaning(c.operation.Name, i, shape, got, want[i])
+				require.LessOrEqual(t, relativeDifference(got, want[i]), largestErrors[c.inputs[0].DType], "output %d", i)
 			}
 		})
 	}
+}
+
+// execute runs a plan's launches in order, and returns all values by their indices.
+func (e *emulators) execute(ctx context.Context, texts map[string]string, plan *Plan, inputs [][]byte) ([][]byte, error) {
+	values := slices.Clone(inputs)
+	for _, launch := range plan.Launches {
+		operands := make([][]byte, len(launch.Operands))
+		for i, operand := range launch.Operands {
+			operands[i] = values[operand]
+		}
+		results, err := e.launch(ctx, texts[launch.Entry], launch, operands)
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, results...)
+	}
+	return values, nil
 }
 
 // textsByEntry tells in which text each entry is.

@@ -88,7 +88,8 @@ func (m module) entry(name string, values sizes) string {
 
 // constant reads what a source tells about itself, such as its number of threads.
 func (m module) constant(name string) int {
-	for _, parts := range constantPattern.FindAllStringSubmatch(m.text, -1) {
+	head, _, _ := strings.Cut(m.text, ".visible .entry ") // the rest is long
+	for _, parts := range constantPattern.FindAllStringSubmatch(head, -1) {
 		if parts[2] == name {
 			value, _ := strconv.Atoi(parts[3])
 			return value

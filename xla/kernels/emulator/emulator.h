@@ -1,15 +1,15 @@
 // What lets g++ compile the CUDA sources of the folder above, unchanged, as C++ that runs on the CPU: it is included before
-// each of them (-include). emulator.cpp runs the launches; ../../emulator_test.go builds both and compares the results with
-// the operations' definitions.
+// each of them (-include). emulator.cpp runs the launches; ../../emulator_build_test.go builds both, and ../../emulator_test.go
+// compares the results with the operations' definitions.
 //
 // A thread of a block is a fiber. Between two barriers the fibers run one after the other, warp by warp, in one OS thread;
 // blocks run one after the other. Shared memory is NaN at the start of each.
 //
 // It shows wrong results, results that are not written, reads and writes beyond a buffer, beyond shared memory or at an
 // address that is not aligned, barriers that not all threads reach, and, as each launch runs twice in opposite orders, most
-// races within a block. It cannot show how fast a kernel is, what ptxas makes of it, races that both orders hide (such as
-// those of lanes of a warp that on a GPU happen to keep step, or between blocks within one write), nor the rounding of
-// approximate instructions: 2^x and 1/x are exact here, and tensor cores add up in float64.
+// races within a block. It cannot show how fast a kernel is, what ptxas makes of it, races that both orders hide (a
+// shuffle or tensor-core product orders a warp's lanes here, so a missing __syncwarp beside one is not seen), nor the
+// rounding of approximate instructions: 2^x and 1/x are exact here, and tensor cores add up in float64.
 #pragma once
 
 #include <algorithm>

@@ -13,7 +13,7 @@ uint3 threadIdx, blockIdx, blockDim, gridDim;
 namespace emulator {
 namespace {
 
-constexpr size_t kStack = 256 << 10;
+constexpr size_t kStack = 256 << 10, kGuard = 64 << 10; // the guard is its lower end, which must not be reached
 
 enum class State { ready, inWarp, inBlock, ended };
 
@@ -39,10 +39,13 @@ const std::function<void()> *kernel;
 Fiber *current;
 void *scheduler[5];
 
+// jump must be unknown to its callers, or g++ takes it that they do not return.
+[[gnu::noipa]] void jump(void **to) { __builtin_longjmp(to, 1); }
+
 // leave goes back to the scheduler, and returns when that resumes this fiber.
-[[gnu::noinline, gnu::no_sanitize("address")]] void leave() {
+[[gnu::noipa]] void leave() {
   if (__builtin_setjmp(current->resume) == 0) {
-    __builtin_longjmp(scheduler, 1);
+    jump(scheduler);
   }
 }
 
@@ -54,12 +57,12 @@ void live() {
   }
 }
 
-[[gnu::noinline, gnu::no_sanitize("address")]] void resume(Fiber *fiber) {
+[[gnu::noipa]] void resume(Fiber *fiber) {
   current = fiber;
   threadIdx = fiber->index;
   if (__builtin_setjmp(scheduler) == 0) {
     if (current->started) {
-      __builtin_longjmp(current->resume, 1);
+      jump(current->resume);
     }
     current->started = true;
     setcontext(&current->start);
@@ -68,8 +71,12 @@ void live() {
 
 Fiber *newFiber() {
   Fiber *fiber = new Fiber;
+  void *stack = mmap(nullptr, kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (stack == MAP_FAILED || mprotect(stack, kGuard, PROT_NONE)) {
+    fail("no memory for a thread's stack");
+  }
   getcontext(&fiber->start);
-  fiber->start.uc_stack.ss_sp = mmap(nullptr, kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  fiber->start.uc_stack.ss_sp = stack;
   fiber->start.uc_stack.ss_size = kStack;
   makecontext(&fiber->start, live, 0);
   return fiber;

@@ -1,4 +1,4 @@
-// Stands in for ../primitives.cuh, which takes from PTX what is here in plain C++. Two of them are for whole warps.
+// Stands in for ../primitives.cuh, which takes from PTX what is here in plain C++. multiply_tf32 is for whole warps.
 #pragma once
 #include "float16.h"
 

@@ -17,8 +17,9 @@ import (
 //
 //	J = 1/N · Σ min(ρ·A, clip(ρ, 1-ε, 1+ε)·A) - β·k3,    ρ = π/π_old,    k3 = π_ref/π - ln(π_ref/π) - 1
 //
-// where ε is Clip, β is KL, π_old is of the policy that drew the token and π_ref of the one before any step (k3: Schulman
-// 2020, "Approximating KL Divergence"). Without Clip the first term is A·ln π: one step on fresh answers, where ρ = 1, has
+// where ε is Clip, β is KL, π_old is of the policy that drew the token, as it is scored before the round's first step (what the
+// engine said depends in its last bits on what else was in the batch), and π_ref of the one before any step (k3: Schulman 2020,
+// "Approximating KL Divergence"). Without Clip the first term is A·ln π: one step on fresh answers, where ρ = 1, has
 // the same gradient. (nanochat takes the mean over the N of each pass, then over the passes, and does not learn the token that
 // ends an answer.) ∂J/∂ln π is a number a token, computed on the host (share), by which the cross-entropy -ln π goes into
 // the sum that the compiled step lowers.
@@ -29,8 +30,6 @@ type Rollout struct {
 	Tokens []int32
 	// Drawn marks the tokens that the policy drew. Those of the question, and what a tool put in, are not.
 	Drawn []bool
-	// LogProbs are the drawn tokens' when they were drawn, in nats at temperature 1; 0 for the others.
-	LogProbs []float32
 	// Reward is the answer's.
 	Reward float64
 	// Ended says that the answer ended by itself, not at a limit.

@@ -77,9 +77,8 @@ func layOut(used []scored, rows, time int) ([]policyBatch, error) {
 	var batches []policyBatch
 	for number, r := range used {
 		length := len(r.Tokens) - 1 // the last token is only a target
-		if length < 1 || length > time || len(r.Drawn) != len(r.Tokens) || len(r.LogProbs) != len(r.Tokens) {
-			return nil, fmt.Errorf("a rollout of %d tokens with %d marks and %d log-probabilities: it needs one of each a token, and 2 to %d tokens",
-				len(r.Tokens), len(r.Drawn), len(r.LogProbs), time+1)
+		if length < 1 || length > time || len(r.Drawn) != len(r.Tokens) {
+			return nil, fmt.Errorf("a rollout of %d tokens with %d marks: it needs a mark for each token, and 2 to %d tokens", len(r.Tokens), len(r.Drawn), time+1)
 		}
 		if number%rows == 0 {
 			size := rows * time
@@ -92,7 +91,7 @@ func layOut(used []scored, rows, time int) ([]policyBatch, error) {
 		for i, target := range r.Tokens[1:] {
 			if r.Drawn[i+1] {
 				b.Targets[at+i] = target
-				b.tokens[at+i] = judged{advantage: r.advantage, drawn: float64(r.LogProbs[i+1])}
+				b.tokens[at+i] = judged{advantage: r.advantage}
 			}
 		}
 	}
@@ -123,8 +122,8 @@ func (p *Policy) Update(groups [][]Rollout) (PolicyMetrics, error) {
 			}
 		}
 	}
-	for range p.policy.Updates {
-		if err := p.update(batches, &m); err != nil {
+	for i := range p.policy.Updates {
+		if err := p.update(batches, i == 0, &m); err != nil {
 			return m, err
 		}
 	}
@@ -137,8 +136,8 @@ func (p *Policy) Update(groups [][]Rollout) (PolicyMetrics, error) {
 	return m, nil
 }
 
-// update makes one step.
-func (p *Policy) update(batches []policyBatch, m *PolicyMetrics) error {
+// update makes one step, fresh if the policy is still the one that drew the answers.
+func (p *Policy) update(batches []policyBatch, fresh bool, m *PolicyMetrics) error {
 	if len(batches) == 0 {
 		return p.skip()
 	}
@@ -152,6 +151,9 @@ func (p *Policy) update(batches []policyBatch, m *PolicyMetrics) error {
 			}
 			for i, value := range values {
 				b.tokens[i].now = float64(value)
+				if fresh {
+					b.tokens[i].drawn = b.tokens[i].now
+				}
 			}
 		}
 		for at, target := range b.Targets {

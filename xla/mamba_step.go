@@ -26,7 +26,7 @@ type MambaStepInputs struct {
 func MambaStep(in MambaStepInputs) (outB1I, windowBWI, stateBNI *Node) {
 	u, z, window := in.conv()
 	projected := wideProduct(u, in.ProjectIP)
-	outputs := scanStep.Call(u, z, projected, transposed([]*Node{in.DeltaKI})[0], in.DeltaBiasI, in.LogAIN, in.DI, in.StateBNI, in.LengthB)
+	outputs := scanStep.Call(u, z, projected, transposed(in.DeltaKI), in.DeltaBiasI, in.LogAIN, in.DI, in.StateBNI, in.LengthB)
 	return outputs[0], window, outputs[1]
 }
 
@@ -34,8 +34,7 @@ func MambaStep(in MambaStepInputs) (outB1I, windowBWI, stateBNI *Node) {
 func (in MambaStepInputs) conv() (uB1I, zB1I, windowBWI *Node) {
 	rest := []*Node{in.ConvWeightWI, in.ConvBiasI, in.WindowBWI, in.LengthB}
 	if fusesProducts(in.XB1D) {
-		weights := transposed([]*Node{in.InDI, in.GateDI})
-		outputs := convProducts(in.NormEpsilon).Call(append([]*Node{in.XB1D, weights[0], weights[1]}, rest...)...)
+		outputs := convProducts(in.NormEpsilon).Call(append([]*Node{in.XB1D, transposed(in.InDI), transposed(in.GateDI)}, rest...)...)
 		return outputs[0], outputs[1], outputs[2]
 	}
 	products := Products(in.XB1D, ProductOptions{NormEpsilon: in.NormEpsilon}, in.InDI, in.GateDI)

@@ -86,15 +86,15 @@ func scanStepKernel(in []shapes.Shape) (*Plan, string) {
 		Grid: [3]int{ceilDiv(inner, mambaChannels), batch, 1}, Block: [3]int{text.constant("kLaunchThreads"), 1, 1}, Shared: 4 * projected,
 		Operands: []int{0, 1, 2, 3, 4, 5, 6, 7, 8}, Results: []shapes.Shape{state, u}, Aliases: map[int]int{0: 7},
 	}
-	launch.Entry = fmt.Sprintf("mamba_scan_%s_n%d", dtype, 16)
-	switch {
-	case batch >= manyRows && states <= mostStatesOfRows:
+	if batch >= manyRows && states <= mostStatesOfRows {
 		launch.Entry = "mamba_scan_rows_" + dtype
 		launch.Grid[1], launch.Shared = ceilDiv(batch, rowsOfBlock), rowsOfBlock*4*projected+mambaChannels*rankBytes
-	case states > 64:
-		launch.Entry = fmt.Sprintf("mamba_scan_%s_n%d", dtype, largestScanState)
-	case states > 16:
-		launch.Entry = fmt.Sprintf("mamba_scan_%s_n%d", dtype, 64)
+	} else {
+		padded := 16
+		for padded < states {
+			padded *= 4
+		}
+		launch.Entry = fmt.Sprintf("mamba_scan_%s_n%d", dtype, padded)
 	}
 	launch.PTX = text.entry(launch.Entry, sizes{"kBatch": batch, "kInner": inner, "kRank": rank, "kStates": states})
 	next := len(in)

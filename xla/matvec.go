@@ -45,7 +45,10 @@ func Products(x *Node, o ProductOptions, weights ...*Node) []*Node {
 		if o.Residual != nil {
 			inputs = append(inputs, o.Residual)
 		}
-		return matvec(matvecOptions{o.NormEpsilon, o.SquareReLU, o.Residual != nil}).Call(append(inputs, transposed(weights)...)...)
+		for _, weight := range weights {
+			inputs = append(inputs, transposed(weight))
+		}
+		return matvec(matvecOptions{o.NormEpsilon, o.SquareReLU, o.Residual != nil}).Call(inputs...)
 	}
 	if o.NormEpsilon > 0 {
 		x = RMSNorm(x, o.NormEpsilon)
@@ -69,7 +72,7 @@ func Products(x *Node, o ProductOptions, weights ...*Node) []*Node {
 // Logits is cap·tanh(norm(x)·W/cap) in float32: x [B,T,K] and W [K,V] to [B,T,V].
 func Logits(x, wKV *Node, epsilon, softcap float64) *Node {
 	if fusesProducts(x) {
-		return wide(epsilon, softcap).Call(x, transposed([]*Node{wKV})[0])[0]
+		return wide(epsilon, softcap).Call(x, transposed(wKV))[0]
 	}
 	raw := Dot(RMSNorm(x, epsilon), wKV).WithAccumulatorDType(dtypes.InvalidDType).General([]int{-1}, nil, []int{0}, nil)
 	raw = ConvertDType(raw, dtypes.Float32)
@@ -79,7 +82,7 @@ func Logits(x, wKV *Node, epsilon, softcap float64) *Node {
 // wideProduct is x·W in float32: x [B,1,K] and W [K,N] to [B,1,N].
 func wideProduct(x, wKN *Node) *Node {
 	if fusesProducts(x) {
-		return wide(0, 0).Call(x, transposed([]*Node{wKN})[0])[0]
+		return wide(0, 0).Call(x, transposed(wKN))[0]
 	}
 	return contract(x, -1, wKN, 0, dtypes.Float32)
 }
@@ -89,17 +92,12 @@ func fusesProducts(x *Node) bool {
 	return FusesSteps(x) && x.Shape().Size()/x.Shape().Dim(-1) <= mostProductRows
 }
 
-// transposed gives each weight [K,N] as [N,K]: what it is the transpose of, if it is one.
-func transposed(weights []*Node) []*Node {
-	list := make([]*Node, len(weights))
-	for i, weight := range weights {
-		if weight.Type() == NodeTypeTranspose {
-			list[i] = weight.Inputs()[0]
-		} else {
-			list[i] = Transpose(weight, 0, 1)
-		}
+// transposed is a weight [K,N] as [N,K]: what it is the transpose of, if it is one.
+func transposed(wKN *Node) *Node {
+	if wKN.Type() == NodeTypeTranspose {
+		return wKN.Inputs()[0]
 	}
-	return list
+	return Transpose(wKN, 0, 1)
 }
 
 // matvecOptions are ProductOptions as an operation has them: its inputs are x, the residual if there is one, the weights

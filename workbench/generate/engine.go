@@ -32,7 +32,7 @@ type Engine struct {
 
 	// turn is held while the device works for the engine; it guards the fields up to the next blank line.
 	turn     sync.Mutex
-	weights  []*tensors.Tensor // in the dtypes of weightDType
+	weights  []*tensors.Tensor // as programs take them
 	own      []*tensors.Tensor // those of weights that are the engine's
 	version  int               // of the weights; a snapshot of another version is stale
 	programs map[string]*xla.Program

@@ -2,6 +2,7 @@ package generate
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gomlx/compute/shapes"
@@ -97,13 +98,14 @@ func (e *Engine) extend(weights []*Node, tokensBT, lengthB *Node, state []*Node)
 // prepared gives the weights as programs take them. Those that had to be converted are also in own: they are
 // the engine's to free.
 func (e *Engine) prepared(weights []*tensors.Tensor) (all, own []*tensors.Tensor, err error) {
+	declared := e.model.Weights()
 	var inputs []xla.Input
 	var sources []*tensors.Tensor
-	var declared []models.Weight
-	for i, weight := range e.model.Weights() {
+	var places []int // of those to convert
+	for i, weight := range declared {
 		if e.stored(weight) != asDeclared {
 			inputs = append(inputs, xla.Input{Name: weight.Name, Shape: weights[i].Shape()})
-			sources, declared = append(sources, weights[i]), append(declared, weight)
+			sources, places = append(sources, weights[i]), append(places, i)
 		}
 	}
 	if len(sources) == 0 {
@@ -111,8 +113,8 @@ func (e *Engine) prepared(weights []*tensors.Tensor) (all, own []*tensors.Tensor
 	}
 	program, err := e.compiled("weights as decoding reads them", inputs, func(_ *Graph, nodes []*Node) []*Node {
 		for i, node := range nodes {
-			nodes[i] = ConvertDType(node, e.storedShape(declared[i]).DType)
-			if e.stored(declared[i]) == transposed {
+			nodes[i] = ConvertDType(node, e.device.Compute)
+			if e.stored(declared[places[i]]) == transposed {
 				nodes[i] = Transpose(nodes[i], 0, 1)
 			}
 		}
@@ -124,14 +126,9 @@ func (e *Engine) prepared(weights []*tensors.Tensor) (all, own []*tensors.Tensor
 	if own, err = program.Run(sources...); err != nil {
 		return nil, nil, err
 	}
-	next := 0
-	for i, weight := range e.model.Weights() {
-		if e.stored(weight) == asDeclared {
-			all = append(all, weights[i])
-			continue
-		}
-		all = append(all, own[next])
-		next++
+	all = slices.Clone(weights)
+	for i, place := range places {
+		all[place] = own[i]
 	}
 	return all, own, nil
 }

@@ -128,7 +128,7 @@ func (r *reinforcement) answers(ctx context.Context, question RLQuestion, seed u
 			// What a tool put in may reach beyond the row, where nothing is drawn any more.
 			length := min(len(trace.Tokens), r.capacity()+1)
 			rollouts[i] = train.Rollout{
-				Tokens: trace.Tokens[:length], Drawn: trace.Drawn[:length],
+				Tokens: trace.Tokens[:length], Drawn: trace.Drawn[:length], LogProbs: trace.LogProbs[:length],
 				Reward: question.Reward(answer.Content().Text()), Ended: answer.Finish() == generate.FinishStop,
 			}
 		})

@@ -30,6 +30,8 @@ type Rollout struct {
 	Tokens []int32
 	// Drawn marks the tokens that the policy drew. Those of the question, and what a tool put in, are not.
 	Drawn []bool
+	// LogProbs are the drawn tokens' as the engine said them, in nats at temperature 1; 0 for the others.
+	LogProbs []float32
 	// Reward is the answer's.
 	Reward float64
 	// Ended says that the answer ended by itself, not at a limit.
@@ -61,8 +63,12 @@ func (o PolicyOptions) Validate() error {
 	return nil
 }
 
-// judged is a token as the objective sees it: its advantage, and its log-probability now, when drawn, and before any step.
-type judged struct{ advantage, now, drawn, reference float64 }
+// scores tells whether the objective needs tokens' log-probabilities before a step.
+func (o PolicyOptions) scores() bool { return o.Clip > 0 || o.KL > 0 }
+
+// judged is a token as the objective sees it: its advantage, and its log-probability now, when drawn, and before any step; beside
+// them what the engine said it was when drawn.
+type judged struct{ advantage, now, drawn, reference, said float64 }
 
 // share is ∂J/∂ln π of one token, times N; also its k3, and whether it was clipped.
 func (o PolicyOptions) share(t judged) (share, divergence float64, clipped bool) {

@@ -131,6 +131,9 @@ func (l *PolicyLoop) record(m PolicyMetrics, rolled, seconds float64) error {
 	if l.Policy.policy.Clip > 0 {
 		values["clipped"] = m.Clipped
 	}
+	if l.Policy.policy.scores() {
+		values["drift"] = m.Drift
+	}
 	if err := l.Log.Write(runlog.Record{Kind: runlog.KindStep, Step: done, Values: values}); err != nil {
 		return err
 	}

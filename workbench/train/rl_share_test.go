@@ -44,9 +44,9 @@ func TestATokensShareIsTheSlopeOfTheObjective(t *testing.T) {
 
 // answer is a rollout of a prompt of two tokens and of drawn ones, in which a tool put one.
 func answer(reward float64, drawn ...int32) Rollout {
-	r := Rollout{Tokens: []int32{1, 2}, Drawn: []bool{false, false}, Reward: reward, Ended: true}
+	r := Rollout{Tokens: []int32{1, 2}, Drawn: []bool{false, false}, LogProbs: []float32{0, 0}, Reward: reward, Ended: true}
 	for i, token := range drawn {
-		r.Tokens, r.Drawn = append(r.Tokens, token), append(r.Drawn, i != 1)
+		r.Tokens, r.Drawn, r.LogProbs = append(r.Tokens, token), append(r.Drawn, i != 1), append(r.LogProbs, float32(-i))
 	}
 	return r
 }
@@ -72,13 +72,13 @@ func TestRolloutsGetRowsWithTheirMasks(t *testing.T) {
 	b := batches[0]
 	require.Equal(t, []int32{1, 2, 3, 0, 0, 1, 2, 5, 6, 7}, b.Tokens)
 	require.Equal(t, []int32{-1, 3, -1, -1, -1, -1, 5, -1, 7, 8}, b.Targets, "neither prompts nor what the tool put in")
-	require.Equal(t, judged{advantage: -0.5}, b.tokens[9])
+	require.Equal(t, judged{advantage: -0.5, said: -3}, b.tokens[9])
 	require.Equal(t, []int32{-1, 9, -1, -1, -1, -1, -1, -1, -1, -1}, batches[1].Targets, "an empty row fills the last batch")
 
 	_, err = layOut(used, 1, 4)
-	require.ErrorContains(t, err, "a rollout of 6 tokens with 6 marks: it needs a mark for each token, and 2 to 5 tokens")
+	require.ErrorContains(t, err, "a rollout of 6 tokens with 6 marks and 6 log-probabilities: it needs one of each a token, and 2 to 5 tokens")
 	broken := answer(1, 3)
-	broken.Drawn = nil
+	broken.LogProbs = nil
 	_, err = layOut([]scored{{broken, 1}}, 1, 7)
-	require.ErrorContains(t, err, "a rollout of 3 tokens with 0 marks")
+	require.ErrorContains(t, err, "3 marks and 0 log-probabilities")
 }

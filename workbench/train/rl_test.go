@@ -61,7 +61,7 @@ func newBandit(t testing.TB, device *xla.Device, o train.Options, policy train.P
 // roll draws all answers together, token by token.
 func (b *bandit) roll(_ context.Context, step int) ([][]train.Rollout, error) {
 	random := rand.New(rand.NewPCG(7, uint64(step)))
-	all := slices.Repeat([]train.Rollout{{Tokens: []int32{1}, Drawn: []bool{false}}}, answers)
+	all := slices.Repeat([]train.Rollout{{Tokens: []int32{1}, Drawn: []bool{false}, LogProbs: []float32{0}}}, answers)
 	for at := range 2 {
 		tokens := make([]int32, answers*length)
 		for i, r := range all {
@@ -77,7 +77,7 @@ func (b *bandit) roll(_ context.Context, step int) ([][]train.Rollout, error) {
 			for left -= math.Exp(float64(values[id])); left > 0 && id < vocab-1; left -= math.Exp(float64(values[id])) {
 				id++
 			}
-			r.Tokens, r.Drawn = append(r.Tokens, id), append(r.Drawn, true)
+			r.Tokens, r.Drawn, r.LogProbs = append(r.Tokens, id), append(r.Drawn, true), append(r.LogProbs, values[id])
 			if id == 3 {
 				r.Reward += 0.5
 			}
@@ -172,8 +172,8 @@ func TestWhatIsNotDrawnIsNotLearned(t *testing.T) {
 	learned := func(forced int32) checkpoint.Snapshot {
 		b := newBandit(t, device, train.Options{Steps: 10}, train.PolicyOptions{})
 		group := []train.Rollout{
-			{Tokens: []int32{1, 5, forced}, Drawn: []bool{false, true, false}, Reward: 1},
-			{Tokens: []int32{1, 6, forced}, Drawn: []bool{false, true, false}},
+			{Tokens: []int32{1, 5, forced}, Drawn: []bool{false, true, false}, LogProbs: make([]float32, 3), Reward: 1},
+			{Tokens: []int32{1, 6, forced}, Drawn: []bool{false, true, false}, LogProbs: make([]float32, 3)},
 		}
 		m, err := b.policy.Update([][]train.Rollout{group})
 		require.NoError(t, err)

@@ -19,6 +19,9 @@ type PolicyMetrics struct {
 	// KL is the mean k3 of the drawn tokens before the last step, Clipped the share of them that were clipped in it; 0
 	// where the objective has none.
 	KL, Clipped float64
+	// Drift is the most that the engine's log-probability of a drawn token differs from the training's, in nats; 0 where the
+	// objective scores none. More than rounding means that they see an answer differently.
+	Drift float64
 }
 
 // scored is a rollout to learn from.
@@ -77,8 +80,9 @@ func layOut(used []scored, rows, time int) ([]policyBatch, error) {
 	var batches []policyBatch
 	for number, r := range used {
 		length := len(r.Tokens) - 1 // the last token is only a target
-		if length < 1 || length > time || len(r.Drawn) != len(r.Tokens) {
-			return nil, fmt.Errorf("a rollout of %d tokens with %d marks: it needs a mark for each token, and 2 to %d tokens", len(r.Tokens), len(r.Drawn), time+1)
+		if length < 1 || length > time || len(r.Drawn) != len(r.Tokens) || len(r.LogProbs) != len(r.Tokens) {
+			return nil, fmt.Errorf("a rollout of %d tokens with %d marks and %d log-probabilities: it needs one of each a token, and 2 to %d tokens",
+				len(r.Tokens), len(r.Drawn), len(r.LogProbs), time+1)
 		}
 		if number%rows == 0 {
 			size := rows * time
@@ -91,7 +95,7 @@ func layOut(used []scored, rows, time int) ([]policyBatch, error) {
 		for i, target := range r.Tokens[1:] {
 			if r.Drawn[i+1] {
 				b.Targets[at+i] = target
-				b.tokens[at+i] = judged{advantage: r.advantage}
+				b.tokens[at+i] = judged{advantage: r.advantage, said: float64(r.LogProbs[i+1])}
 			}
 		}
 	}
@@ -144,7 +148,7 @@ func (p *Policy) update(batches []policyBatch, fresh bool, m *PolicyMetrics) err
 	m.KL, m.Clipped = 0, 0
 	passes := make([]Batch, len(batches))
 	for i, b := range batches {
-		if p.policy.Clip > 0 || p.policy.KL > 0 {
+		if p.policy.scores() {
 			values, err := p.logProbs(p.Weights(), b.Batch)
 			if err != nil {
 				return err
@@ -159,6 +163,9 @@ func (p *Policy) update(batches []policyBatch, fresh bool, m *PolicyMetrics) err
 		for at, target := range b.Targets {
 			if target < 0 {
 				continue
+			}
+			if t := b.tokens[at]; fresh && p.policy.scores() {
+				m.Drift = max(m.Drift, math.Abs(t.drawn-t.said))
 			}
 			share, divergence, clipped := p.policy.share(b.tokens[at])
 			b.Shares[at] = float32(share / float64(m.Drawn))

@@ -9,9 +9,15 @@ import (
 )
 
 // HeadLossBytes is what HeadLoss holds at once on CUDA, beside its operands and results, for rows of a 16-bit dtype: the
-// logits of one chunk and their gradient.
-func HeadLossBytes(rows, vocab int) int64 {
-	return 2 * 2 * int64(min(rows, chunkRows(vocab))) * int64(vocab)
+// logits of one chunk and their gradient. In a whole optimizer step, where the head's gradient is only needed later, XLA was
+// measured to keep the gradient of the chunk before as well.
+func HeadLossBytes(rows, vocab int, wholeStep bool) int64 {
+	chunk := min(rows, chunkRows(vocab))
+	held := 2 * chunk
+	if wholeStep {
+		held += min(chunk, rows-chunk)
+	}
+	return 2 * int64(held) * int64(vocab)
 }
 
 // MemoryShare is the share of the GPU's memory that XLA takes at most, as it needs it. XLA's own 0.75 would leave a quarter

@@ -22,3 +22,23 @@ func TestTooLittleMemoryIsToldWithWhatFits(t *testing.T) {
 		require.Equal(t, want, fitting(model, training, int64(gib*(1<<30))))
 	}
 }
+
+// The numbers are the peaks of whole steps in docs/benchmarks/h200.md.
+func TestTheStepsPredictionIsNearThePeaksMeasuredOnAnH200(t *testing.T) {
+	for _, c := range []struct {
+		pattern                           string
+		width, batch, context, checkpoint int
+		gib                               float64
+	}{
+		{"T16", 1024, 8, 1024, 0, 9.08}, {"(TM)8", 1024, 8, 1024, 0, 8.01}, {"T20", 1280, 4, 1024, 0, 9.54},
+		{"T20", 1280, 8, 2048, 1, 10.05}, {"M20", 1280, 8, 2048, 1, 8.18}, {"(TM)10", 1280, 8, 2048, 1, 9.13},
+		{"T26", 1664, 16, 2048, 1, 17.41}, {"M26", 1664, 16, 2048, 1, 13.24}, {"(TM)13", 1664, 16, 2048, 1, 15.14},
+	} {
+		pattern, err := models.ParsePattern(c.pattern)
+		require.NoError(t, err)
+		model, err := models.New(models.Config{Pattern: pattern, Width: c.width, Vocab: 65536, Context: c.context})
+		require.NoError(t, err)
+		predicted := model.TrainingMemory(Options{Batch: c.batch, Checkpoint: c.checkpoint}.Memory(model))
+		require.InEpsilon(t, c.gib, float64(predicted.Bytes)/(1<<30), 0.06, c.pattern)
+	}
+}

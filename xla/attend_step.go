@@ -61,13 +61,13 @@ const (
 	mostQueries = 8
 	// attendBlocks is the blocks that a multiprocessor is to have: all at once, so that none waits while others read.
 	attendBlocks = 5
-	// leastPart is the least tokens that are worth a block.
-	leastPart = 64
+	// leastPart is the least tokens that are worth a block, mostParts what the kernel that adds them up has room for.
+	leastPart, mostParts = 64, 512
 )
 
 // attendSplits is into how many parts the cache of each kv head is cut.
 func attendSplits(heads, capacity int) int {
-	return max(1, min(attendBlocks*multiprocessors/heads, ceilDiv(capacity, leastPart)))
+	return max(1, min(attendBlocks*multiprocessors/heads, ceilDiv(capacity, leastPart), mostParts))
 }
 
 func attendStepKernel(epsilon float64) func([]shapes.Shape) (*Plan, string) {

@@ -86,7 +86,9 @@ func openConfig(kind, config, reason string) (*Device, error) {
 	}
 	device := &Device{Backend: backend, Kind: kind, Config: config, Reason: reason, Compute: dtypes.Float32}
 	if kind != "go" {
-		device.Backend = decorate(backend, kind == "cuda")
+		if device.Backend, err = decorate(backend, kind == "cuda"); err != nil {
+			return nil, fmt.Errorf("open backend %q: %w", config, err)
+		}
 	}
 	if kind == "cuda" {
 		device.Compute = dtypes.BFloat16

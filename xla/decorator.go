@@ -32,6 +32,8 @@ type reach struct {
 	switched func(builder compute.Builder)
 	// place says of an argument which result of its function may take its place.
 	place func(argument compute.Value, result int) error
+	// ahead calls fn, in which no execution waits for the device; nil where there is no such way.
+	ahead func(fn func())
 }
 
 // BufferFromFlatData implements compute.Backend.
@@ -210,6 +212,8 @@ func (f *function) Call(target compute.Function, inputs ...compute.Value) ([]com
 type executable struct {
 	compute.Executable
 	owner *kernels
+	// ahead lets executions return before the device is done.
+	ahead bool
 }
 
 // Execute implements compute.Executable.
@@ -221,7 +225,14 @@ func (e *executable) Execute(inputs []compute.Buffer, donate []bool, device comp
 			plain[i] = wrapped.Buffer
 		}
 	}
-	outputs, err := e.Executable.Execute(plain, donate, device)
+	var outputs []compute.Buffer
+	var err error
+	execute := func() { outputs, err = e.Executable.Execute(plain, donate, device) }
+	if e.ahead {
+		e.owner.ahead(execute)
+	} else {
+		execute()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -81,6 +81,11 @@ func addEmulatedSteps(cases map[string]planned, dtype dtypes.DType, name string)
 				x(40, 8), float32s(40), float32s(40, states), float32s(40), float32s(rows, states, 40), ints(rows)}}
 		}
 	}
+	if name == "bf16" {
+		for _, c := range [][3]int{{9, 2816, 8}, {16, 256, 40}, {35, 5376, 16}} { // rows, depth, columns
+			cases[fmt.Sprintf("projection of %d rows of %d numbers", c[0], c[1])] = planned{wide(0, 0), []shapes.Shape{x(c[0], 1, c[1]), x(c[2], c[1])}}
+		}
+	}
 	for _, bytes := range []int{128, 256, 512} {
 		for _, heads := range []int{1, 2, 4, 8} {
 			for _, capacity := range []int{45, 150} {

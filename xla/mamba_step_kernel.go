@@ -6,7 +6,7 @@ import (
 	"github.com/gomlx/compute/shapes"
 )
 
-// The Mamba step on CUDA: the entries conv of kernels/matvec.cu and all of kernels/mamba_step.cu.
+// The Mamba step on CUDA: the entries conv of kernels/matvec.cu, kernels/mamba_conv.cu and kernels/mamba_step.cu.
 
 const (
 	mostTaps = 8
@@ -54,17 +54,42 @@ func convStepKernel(in []shapes.Shape) (*Plan, string) {
 	if reason != "" {
 		return nil, reason
 	}
-	text, entry := openModule("mamba_step_"+dtype), "mamba_conv_"+dtype
+	const access = 4 // bytes of a thread
+	if x.Dim(2)*x.DType.Size()%access != 0 {
+		return nil, fmt.Sprintf("its kernel takes rows of a multiple of %d bytes, not %d numbers", access, x.Dim(2))
+	}
+	text, entry := openModule("mamba_conv_"+dtype), "mamba_conv_"+dtype
 	threads := text.constant("kLaunchThreads")
 	next := len(in)
 	return &Plan{
 		Launches: []Launch{{
 			PTX: text.entry(entry, sizes{"kInner": x.Dim(2), "kTaps": taps}), Entry: entry,
-			Grid: [3]int{ceilDiv(x.Dim(2), threads), x.Dim(0), 1}, Block: [3]int{threads, 1, 1},
+			Grid: [3]int{ceilDiv(x.Dim(2)*x.DType.Size()/access, threads), x.Dim(0), 1}, Block: [3]int{threads, 1, 1},
 			Operands: []int{0, 1, 2, 3, 4}, Results: []shapes.Shape{window, x}, Aliases: map[int]int{0: 3},
 		}},
 		Outputs: []int{next + 1, next},
 	}, ""
+}
+
+// projectKernel plans the product of many rows with few columns, in float32.
+func projectKernel(in []shapes.Shape) (*Plan, string) {
+	const tileRows, tileColumns, depthOfBlock = 16, 8, 256
+	dtype, reason := stepDType(in[0], in[1])
+	inner, columns := in[0].Dim(-1), in[1].Dim(0)
+	rows := in[0].Size() / inner
+	switch {
+	case reason != "":
+		return nil, reason
+	case dtype != "bf16" || inner%depthOfBlock != 0 || columns%tileColumns != 0:
+		return nil, fmt.Sprintf("its kernel takes more than %d rows in bfloat16 alone, with a multiple of %d numbers, for a multiple of %d columns; not %s %d for %d",
+			mostProductRows, depthOfBlock, tileColumns, in[0].DType, inner, columns)
+	}
+	text, entry := openModule("mamba_conv_"+dtype), "mamba_project"
+	return single(Launch{
+		PTX: text.entry(entry, sizes{"kBatch": rows, "kInner": inner, "kColumns": columns}), Entry: entry,
+		Grid: [3]int{columns / tileColumns, ceilDiv(rows, tileRows), 1}, Block: [3]int{text.constant("kLaunchThreads"), 1, 1},
+		Shared: text.constant("kLaunchShared"), Operands: []int{0, 1}, Results: []shapes.Shape{float32s(withLastDim(in[0], columns)...)},
+	}, "", 2)
 }
 
 func scanStepKernel(in []shapes.Shape) (*Plan, string) {
@@ -86,7 +111,7 @@ func scanStepKernel(in []shapes.Shape) (*Plan, string) {
 		Grid: [3]int{ceilDiv(inner, mambaChannels), batch, 1}, Block: [3]int{text.constant("kLaunchThreads"), 1, 1}, Shared: 4 * projected,
 		Operands: []int{0, 1, 2, 3, 4, 5, 6, 7, 8}, Results: []shapes.Shape{state, u}, Aliases: map[int]int{0: 7},
 	}
-	if batch >= manyRows && states <= mostStatesOfRows {
+	if batch >= manyRows && states <= mostStatesOfRows && states%4 == 0 {
 		launch.Entry = "mamba_scan_rows_" + dtype
 		launch.Grid[1], launch.Shared = ceilDiv(batch, rowsOfBlock), rowsOfBlock*4*projected+mambaChannels*rankBytes
 	} else {

@@ -81,7 +81,7 @@ func Logits(x, wKV *Node, epsilon, softcap float64) *Node {
 
 // wideProduct is x·W in float32: x [B,1,K] and W [K,N] to [B,1,N].
 func wideProduct(x, wKN *Node) *Node {
-	if fusesProducts(x) {
+	if FusesSteps(x) {
 		return wide(0, 0).Call(x, transposed(wKN))[0]
 	}
 	return contract(x, -1, wKN, 0, dtypes.Float32)

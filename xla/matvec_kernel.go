@@ -130,6 +130,9 @@ func matvecKernel(o matvecOptions) func([]shapes.Shape) (*Plan, string) {
 func wideKernel(epsilon, softcap float64) func([]shapes.Shape) (*Plan, string) {
 	return func(in []shapes.Shape) (*Plan, string) {
 		m, reason := matvecSizesOf(in[0], in[1:])
+		if m.rows > mostProductRows && epsilon == 0 && softcap == 0 {
+			return projectKernel(in)
+		}
 		if reason != "" {
 			return nil, reason
 		}

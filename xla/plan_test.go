@@ -30,6 +30,9 @@ func addStepPlans(cases map[string]planned, dtype dtypes.DType, name string) {
 		cases["logits of "+label] = planned{wide(1e-6, 15), []shapes.Shape{one, long}}
 		cases["products and convolution of "+label] = planned{convProducts(1e-6), []shapes.Shape{one, x(96, 64), x(96, 64), float32s(4, 96), float32s(96), x(rows, 3, 96), ints(rows)}}
 	}
+	if name == "bf16" {
+		cases["projection of many rows"] = planned{wide(0, 0), []shapes.Shape{x(33, 1, 512), x(24, 512)}}
+	}
 	for _, heads := range []int{2, 6, 16} {
 		channels := 256 / dtype.Size()
 		token, cache, table := x(3, 1, 2, channels), x(3, 500, 2, channels), float32s(3, 1, 1, channels/2)
@@ -167,6 +170,13 @@ func TestKernelsRefuseWhatTheyCannotServe(t *testing.T) {
 		"its kernel takes rows of a multiple of 16 bytes, not 6 numbers": func() (*Plan, string) {
 			return wideKernel(1e-6, 15)([]shapes.Shape{float32s(1, 1, 6), float32s(12, 6)})
 		},
+		"its kernel takes more than 8 rows in bfloat16 alone, with a multiple of 256 numbers, for a multiple of 8 columns; not Float32 256 for 8": func() (*Plan, string) {
+			return wideKernel(0, 0)([]shapes.Shape{float32s(9, 1, 256), float32s(8, 256)})
+		},
+		"its kernel takes rows of a multiple of 4 bytes, not 7 numbers": func() (*Plan, string) {
+			half := func(dims ...int) shapes.Shape { return shapes.Make(dtypes.BFloat16, dims...) }
+			return convStepKernel([]shapes.Shape{half(2, 1, 7), float32s(4, 7), float32s(7), half(2, 3, 7), ints(2)})
+		},
 		"its kernel takes bfloat16 and float32, not Float16": func() (*Plan, string) {
 			half := shapes.Make(dtypes.Float16, 1, 1, 64)
 			return wideKernel(1e-6, 15)([]shapes.Shape{half, half})
@@ -191,7 +201,7 @@ func TestKernelsRefuseWhatTheyCannotServe(t *testing.T) {
 }
 
 func TestOneTokensAttentionFillsTheGPUAtOnce(t *testing.T) {
-	for _, c := range []struct{ heads, capacity, want int }{{10, 2048, 32}, {10, 32768, 66}, {640, 2048, 1}, {320, 2048, 2}, {4096, 2048, 1}, {10, 40, 1}} {
+	for _, c := range []struct{ heads, capacity, want int }{{10, 2048, 32}, {10, 32768, 66}, {640, 2048, 1}, {320, 2048, 2}, {4096, 2048, 1}, {10, 40, 1}, {1, 1 << 20, 512}} {
 		require.Equal(t, c.want, attendSplits(c.heads, c.capacity), "%d heads over %d tokens", c.heads, c.capacity)
 	}
 }

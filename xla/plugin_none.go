@@ -39,7 +39,7 @@ func Install(kind string) error {
 	return err
 }
 
-func decorate(backend compute.Backend, _ bool) compute.Backend { return backend }
+func decorate(backend compute.Backend, _ bool) (compute.Backend, error) { return backend, nil }
 
 func plannedMemory(compute.Executable) (Memory, error) {
 	return Memory{}, errors.New("read planned memory: only XLA plans it, and this program was built without cgo")

@@ -54,7 +54,14 @@ type Program struct {
 	// last is true where the graph ends with an output of no meaning: the Go backend fails with an index out of range
 	// when the last nodes of a graph are outputs of a function call that nobody uses (compute v0.1.2, executeNode).
 	last bool
+	// ahead is whether to run ahead after the first run.
+	ahead bool
 }
+
+// RunAhead lets all runs but the first return before the device is done, where the backend can. Results may go into the next
+// run at once; reading them waits, and gives the device's errors. The first run waits, for what does not fit the device's
+// memory fails there. Whoever runs ahead must read something now and then, or the host is any number of runs ahead.
+func (p *Program) RunAhead() { p.ahead = true }
 
 // compileTime is in nanoseconds.
 var compileTime atomic.Int64
@@ -118,6 +125,9 @@ func (p *Program) Run(arguments ...*tensors.Tensor) (outputs []*tensors.Tensor, 
 	})
 	if err != nil {
 		return nil, fmt.Errorf("run %s: %w", p.name, p.explained(err))
+	}
+	if wrapped, ok := p.graph.Executable().(*executable); ok && wrapped.owner.ahead != nil {
+		wrapped.ahead = p.ahead
 	}
 	return outputs, nil
 }

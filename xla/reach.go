@@ -39,8 +39,11 @@ func emitCustomCall(f compute.Function, target, config string, results []shapes.
 }
 
 // decorate lets an XLA backend run our operations, on CUDA with their kernels.
-func decorate(backend compute.Backend, cuda bool) compute.Backend {
-	return &kernels{Backend: backend, cuda: cuda, reach: reach{emit: emitCustomCall, alias: aliasResults, switched: forgetReducers, place: placeResult}}
+func decorate(backend compute.Backend, cuda bool) (compute.Backend, error) {
+	if err := allowAhead(backend); err != nil {
+		return nil, err
+	}
+	return &kernels{Backend: backend, cuda: cuda, reach: reach{emit: emitCustomCall, alias: aliasResults, switched: forgetReducers, place: placeResult, ahead: runAhead}}, nil
 }
 
 // reducerCaches are go-xla's caches of the closures that reductions combine numbers with. A closure belongs to the function

@@ -5,6 +5,7 @@ package xla
 import (
 	"reflect"
 	"testing"
+	"unsafe"
 
 	goxla "github.com/gomlx/go-xla/compute/xla"
 	"github.com/gomlx/go-xla/pjrt"
@@ -26,6 +27,28 @@ func TestGoXLAStillHasWhatReachReadsFromIt(t *testing.T) {
 	statement, ok := reflect.TypeFor[stablehlo.Value]().FieldByName("stmt")
 	require.True(t, ok, remedy)
 	require.Equal(t, reflect.TypeFor[*stablehlo.Statement](), statement.Type, remedy)
+}
+
+func TestRunningAheadReplacesOneFunctionOfPJRTsTable(t *testing.T) {
+	const header, execute = 5, 55 // words before the functions, and the one that executes
+	table := make([]uintptr, header+80)
+	for i := range table {
+		table[i] = uintptr(1000 + i)
+	}
+	table[0] = uintptr(len(table)) * unsafe.Sizeof(table[0])
+	copied := unsafe.Slice((*uintptr)(tableWithAhead(unsafe.Pointer(&table[0]))), len(table))
+	for i, was := range table {
+		require.Equal(t, i == header+execute, copied[i] != was, "word %d", i)
+	}
+	table[0] = (header + execute) * unsafe.Sizeof(table[0])
+	require.Nil(t, tableWithAhead(unsafe.Pointer(&table[0])), "a table that ends before it")
+
+	client, ok := reflect.TypeFor[goxla.Backend]().FieldByName("client")
+	require.True(t, ok, "go-xla has changed: pin it to v0.4.1 in go.mod, or adapt xla/ahead.go")
+	require.Equal(t, reflect.TypeFor[*pjrt.Client](), client.Type)
+	api, ok := reflect.TypeFor[pjrt.Plugin]().FieldByName("api")
+	require.True(t, ok, "go-xla has changed: pin it to v0.4.1 in go.mod, or adapt xla/ahead.go")
+	require.Equal(t, reflect.Pointer, api.Type.Kind())
 }
 
 func TestResultsInPlaceOfOperandsAreWrittenAsStableHLOReadsThem(t *testing.T) {

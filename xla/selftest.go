@@ -107,6 +107,7 @@ func selfTests(dtype dtypes.DType) []selfTest {
 		{attendStep(1e-6), step, func(inputs []*graph.Node) { onCircle(3, 4)(inputs); midway(position, length)(inputs) }},
 		{convProducts(1e-6), append([]shapes.Shape{x(batch, 1, width), x(inner, width), x(inner, width)}, taken...), some(6)},
 		{convStep, append([]shapes.Shape{one}, taken...), some(4)}, {scanStep, selective(batch), some(8)}, {scanStep, selective(many), some(8)},
+		{wide(0, 0), []shapes.Shape{x(many, 1, inner), x(rank+2*states, inner)}, nil},
 		{scanForward, scan, decaying}, {scanBackward, back, decaying},
 		{causalConv(both), conv, nil}, {causalConvGradient(both), append(append([]shapes.Shape{}, conv...), token), nil},
 		{rmsNorm(1e-6), []shapes.Shape{norm}, nil},

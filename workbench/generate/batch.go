@@ -1,8 +1,6 @@
 package generate
 
 import (
-	"fmt"
-
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
@@ -158,35 +156,4 @@ func (e *Engine) uploadControls() {
 		tensors.FromFlatDataAndDimensions(left, size),
 		tensors.FromFlatDataAndDimensions(seen, size, vocab),
 	}
-}
-
-// trip draws up to TokensPerTrip tokens for every row: ids, -1 where a row was frozen, and log-probabilities, both by
-// slot and token.
-func (e *Engine) trip() (ids []int32, logProbs []float32, err error) {
-	b := &e.batch
-	program, err := e.stepProgram(e.stepFor(len(b.rows), b.rows))
-	if err != nil {
-		return nil, nil, err
-	}
-	if b.fixed == nil {
-		e.uploadControls()
-	}
-	var arguments []*tensors.Tensor
-	for _, part := range [][]*tensors.Tensor{e.weights, b.state.tensors, b.fixed, b.moving} {
-		arguments = append(arguments, part...)
-	}
-	outputs, err := program.Run(arguments...)
-	if err != nil {
-		return nil, nil, err
-	}
-	drawn := outputs[:2]
-	defer free(drawn)
-	b.moving, b.state.tensors = outputs[2:2+movingControls], outputs[2+movingControls:]
-	if ids, err = tensors.CopyFlatData[int32](drawn[0]); err == nil {
-		logProbs, err = tensors.CopyFlatData[float32](drawn[1])
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("generate: read tokens from the device: %w", err)
-	}
-	return ids, logProbs, nil
 }

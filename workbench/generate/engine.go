@@ -38,6 +38,7 @@ type Engine struct {
 	programs map[string]*xla.Program
 	batch    batch
 	filling  []*row // rows whose tokens are being fed
+	flights  []flight
 
 	liveRows    atomic.Int64 // rows of all states on the device
 	compileTime atomic.Int64 // nanoseconds

@@ -61,6 +61,32 @@ func TestThePromptMayBeCutIntoAnyChunks(t *testing.T) {
 	}
 }
 
+func TestPromptsFedInGroupsAreAsIfEachWereAlone(t *testing.T) {
+	var prompts [][]int32
+	for i := range uint64(19) { // two groups and three rows alone, and one of another length
+		prompts = append(prompts, randomTokens(i, 5+int(i)%4))
+	}
+	prompts = append(prompts, randomTokens(20, 14))
+	t.Cleanup(generate.GroupsFrom(8))
+	for _, pattern := range patterns {
+		t.Run(pattern, func(t *testing.T) {
+			f := tiny(t, pattern)
+			options := generate.Options{Chunks: []int{4, 8}, Rows: len(prompts)}
+			engine := f.engine(t, options)
+			together := collect(t, engine, prompts, generate.GenerateOptions{MaxTokens: 6})
+			require.True(t, engine.FedInGroups(4))
+			require.False(t, engine.FedInGroups(8))
+			alone := f.engine(t, options)
+			for i, prompt := range prompts {
+				want := collect(t, alone, [][]int32{prompt}, generate.GenerateOptions{MaxTokens: 6})[0]
+				require.Equal(t, want.ids, together[i].ids)
+				require.InDeltaSlice(t, want.logProbs, together[i].logProbs, 1e-4)
+			}
+			require.Zero(t, engine.StateBytes())
+		})
+	}
+}
+
 func TestTokensPerTripChangeNothing(t *testing.T) {
 	for _, pattern := range patterns {
 		t.Run(pattern, func(t *testing.T) {

@@ -24,6 +24,7 @@ func (e *Engine) compiled(name string, inputs []xla.Input, build func(g *Graph, 
 	if err != nil {
 		return nil, fmt.Errorf("generate: %w", err)
 	}
+	program.RunAhead()
 	e.programs[name] = program
 	return program, nil
 }

@@ -9,10 +9,12 @@ import (
 //
 //  1. requests whose context has ended leave;
 //  2. waiting requests begin, as long as there are rows for them;
-//  3. rows that have not been fed their prompt get a chunk: one row a turn while others are being decoded, so that these
-//     keep going, else all until all are fed, so that they start in one batch;
+//  3. rows that have not been fed their prompt get a chunk: one row or group a turn while others are being decoded, so that
+//     these keep going, else all until all are fed, so that they start in one batch;
 //  4. fed rows join the batch;
 //  5. the batch draws tokens; rows that are done leave.
+//
+// How 5 goes on without waiting for the host is told in flight.go.
 
 // signal tells the loop that there is something to look at.
 func (e *Engine) signal() {
@@ -38,9 +40,12 @@ func (e *Engine) run() {
 			continue
 		}
 		e.turn.Lock()
-		e.dropCancelled()
-		e.admit()
-		e.feedAll()
+		if !e.onlyDecodes() {
+			e.landAll()
+			e.dropCancelled()
+			e.admit()
+			e.feedAll()
+		}
 		e.decode()
 		e.turn.Unlock()
 	}
@@ -82,6 +87,7 @@ func (e *Engine) fail(r *row, err error) {
 // failBatch ends all rows of the batch.
 func (e *Engine) failBatch(err error) {
 	b := &e.batch
+	e.dropFlights()
 	for _, r := range b.rows {
 		if r != nil {
 			r.end(err)
@@ -159,20 +165,15 @@ func (e *Engine) admit() {
 // feedAll feeds prompts, and lets rows that are through join the batch.
 func (e *Engine) feedAll() {
 	decoding := e.batch.live() > 0
-	var ready, still []*row
-	for i, r := range e.filling {
-		if len(r.unfed()) > 0 && (i == 0 || !decoding) {
-			if err := e.feed(r); err != nil {
+	for _, rows := range e.groups(decoding) {
+		if err := e.feed(rows); err != nil {
+			for _, r := range rows {
 				e.fail(r, err)
-				continue
 			}
 		}
-		if len(r.unfed()) > 0 {
-			still = append(still, r)
-		} else {
-			ready = append(ready, r)
-		}
 	}
+	e.filling, _ = split(e.filling, func(r *row) bool { return r.state == nil }) // those that failed
+	ready, still := split(e.filling, func(r *row) bool { return len(r.unfed()) > 0 })
 	e.filling = still
 	if len(ready) == 0 {
 		return
@@ -188,29 +189,6 @@ func (e *Engine) feedAll() {
 			}
 		}
 		e.failBatch(err)
-	}
-}
-
-// decode draws tokens for the batch. If a step fails its rows are lost, for it has spent their state.
-func (e *Engine) decode() {
-	if e.batch.live() == 0 {
-		return
-	}
-	if err := e.shrink(); err != nil {
-		e.failBatch(err)
-		return
-	}
-	ids, logProbs, err := e.trip()
-	if err != nil {
-		e.failBatch(err)
-		return
-	}
-	for slot, r := range e.batch.rows {
-		if r == nil {
-			continue
-		}
-		trip := e.options.TokensPerTrip
-		e.take(slot, r, ids[slot*trip:(slot+1)*trip], logProbs[slot*trip:])
 	}
 }
 

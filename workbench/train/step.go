@@ -40,7 +40,9 @@ func newStep(device *xla.Device, model *models.Model, o Options, shared bool, ti
 			return nil
 		}
 		var program *xla.Program
-		program, err = xla.Compile(device, name, inputs, build)
+		if program, err = xla.Compile(device, name, inputs, build); err == nil {
+			program.RunAhead()
+		}
 		return program
 	}
 	batch := s.batchInputs()

@@ -39,10 +39,25 @@ type Trainer struct {
 	pending  []pending
 }
 
-// pending is a step whose metrics are still on the device.
+// pending is a step whose metrics nobody has asked for: on the device, or already read.
 type pending struct {
 	step    int
 	metrics *tensors.Tensor
+	values  []float32
+}
+
+// read waits for the step.
+func (p *pending) read() (err error) {
+	if p.values != nil {
+		return nil
+	}
+	if p.values, err = tensors.CopyFlatData[float32](p.metrics); err != nil {
+		return fmt.Errorf("read metrics of step %d: %w", p.step, err)
+	}
+	if err = p.metrics.FinalizeAll(); err != nil {
+		return fmt.Errorf("free metrics of step %d: %w", p.step, err)
+	}
+	return nil
 }
 
 // Metrics are one step's, read back from the device.
@@ -128,8 +143,11 @@ func (t *Trainer) take(batches []Batch) error {
 	}
 	last := len(outputs) - 1
 	t.resident = outputs[:last]
-	t.pending = append(t.pending, pending{t.at, outputs[last]})
+	t.pending = append(t.pending, pending{step: t.at, metrics: outputs[last]})
 	t.at++
+	if before := len(t.pending) - 2; before >= 0 {
+		return t.pending[before].read() // so that the host is one step ahead of the device and not more
+	}
 	return nil
 }
 
@@ -148,17 +166,14 @@ func (t *Trainer) upload(batch Batch) []*tensors.Tensor {
 // Flush reads back the metrics of the steps since the last Flush.
 func (t *Trainer) Flush() ([]Metrics, error) {
 	var all []Metrics
-	for _, p := range t.pending {
-		values, err := tensors.CopyFlatData[float32](p.metrics)
-		if err != nil {
-			return nil, fmt.Errorf("read metrics of step %d: %w", p.step, err)
-		}
-		if err := p.metrics.FinalizeAll(); err != nil {
-			return nil, fmt.Errorf("free metrics of step %d: %w", p.step, err)
+	for i := range t.pending {
+		p := &t.pending[i]
+		if err := p.read(); err != nil {
+			return nil, err
 		}
 		all = append(all, Metrics{
-			Step: p.step, Loss: float64(values[0]), Norm: float64(values[1]),
-			Skipped: values[2] > 0, InRow: int(values[3]), LR: t.options.At(p.step).LR,
+			Step: p.step, Loss: float64(p.values[0]), Norm: float64(p.values[1]),
+			Skipped: p.values[2] > 0, InRow: int(p.values[3]), LR: t.options.At(p.step).LR,
 		})
 	}
 	t.pending = t.pending[:0]

@@ -231,24 +231,42 @@ __device__ __forceinline__ void attend(const T *q, const T *k, const T *v, const
   }
 }
 
-// join adds up the parts of a head. A thread has one channel of every kJoined-th part.
-constexpr int kJoined = 4, kMostChannels = 256;
+// join adds up the parts of a head. A thread has one channel of every kJoined-th part, and asks for the first of them before
+// the parts' weights are known.
+constexpr int kJoined = 4, kMostChannels = 256, kPartsAhead = 8, kMostSplits = 512;
 
 template <typename T> __device__ __forceinline__ void join(const float *parts, const float *weights, T *y) {
-  __shared__ float totals[kJoined], outs[kJoined][kMostChannels];
+  __shared__ float largest[kMostSplits], sums[kMostSplits], totals[kJoined], outs[kJoined][kMostChannels];
   const int channels = blockDim.x / kJoined, channel = threadIdx.x % channels, begin = threadIdx.x / channels;
   const long long head = (long long)blockIdx.y * kHeads + blockIdx.x;
   parts += head * kSplits * channels + channel, weights += head * kSplits * 2;
+  float ahead[kPartsAhead];
+#pragma unroll
+  for (int i = 0; i < kPartsAhead; i++) {
+    const int split = begin + i * kJoined;
+    ahead[i] = split < kSplits ? parts[(long long)split * channels] : 0.0f;
+  }
+  for (int split = threadIdx.x; split < kSplits; split += blockDim.x) {
+    largest[split] = weights[2 * split], sums[split] = weights[2 * split + 1];
+  }
+  __syncthreads();
   float most = kNothing, total = 0, out = 0;
 #pragma unroll 8
   for (int split = 0; split < kSplits; split++) {
-    most = fmaxf(most, weights[2 * split]);
+    most = fmaxf(most, largest[split]);
   }
-#pragma unroll 8
-  for (int split = begin; split < kSplits; split += kJoined) {
-    const float weight = exp2_fast(weights[2 * split] - most);
-    total = fmaf(weight, weights[2 * split + 1], total);
-    out = fmaf(weight, parts[(long long)split * channels], out);
+  const auto add = [&](int split, float value) {
+    const float weight = exp2_fast(largest[split] - most);
+    total = fmaf(weight, sums[split], total), out = fmaf(weight, value, out);
+  };
+#pragma unroll
+  for (int i = 0; i < kPartsAhead; i++) {
+    if (begin + i * kJoined < kSplits) {
+      add(begin + i * kJoined, ahead[i]);
+    }
+  }
+  for (int split = begin + kPartsAhead * kJoined; split < kSplits; split += kJoined) {
+    add(split, parts[(long long)split * channels]);
   }
   totals[begin] = total, outs[begin][channel] = out; // the same total from all of a part's threads
   __syncthreads();

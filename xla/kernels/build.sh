@@ -32,7 +32,7 @@ export -f compile
     echo "compile scan_sum scan_sum_$type -DTYPE_${type^^} -DPADDED=16"
   done
   for type in bf16 f32; do # decoding never computes in float16
-    for source in matvec attend_step mamba_step; do
+    for source in matvec attend_step mamba_conv mamba_step; do
       echo "compile $source ${source}_$type -DTYPE_${type^^}"
     done
   done

@@ -1,67 +1,34 @@
-// One token a row through the middle of the Mamba block, with window and state updated in place. Float32 arithmetic:
+// The selective scan over one token a row, with the projection to Δ before it and the gate after it, the state updated in
+// place. Float32 arithmetic, with (r, B, C) = p, a row's projection:
 //
-//   conv   u_i = silu(bias_i + Σ_w weight_w,i · x_i of the last W tokens)      the window moves on by the new token
-//   scan   Δ_i = softplus(bias_i + r·W_i)      a = -exp(a_log)      with (r, B, C) = p, a row's projection
-//          h_n,i = exp(Δ_i·a_i,n)·h_n,i + Δ_i·u_i·B_n      y_i = (Σ_n C_n·h_n,i + D_i·u_i)·silu(z_i)
+//   Δ_i = softplus(bias_i + r·W_i)      a = -exp(a_log)
+//   h_n,i = exp(Δ_i·a_i,n)·h_n,i + Δ_i·u_i·B_n      y_i = (Σ_n C_n·h_n,i + D_i·u_i)·silu(z_i)
 //
-// A row of length 0 has no token: its window and state stay as they are, and its u and y mean nothing.
+// A row of length 0 has no token: its state stays as it is, and its y means nothing.
 //
 // Entries, for D in bf16, f32:
-//   mamba_conv_D        x [B,I], weight f32 [W,I], bias f32 [I], window [B,W-1,I], length i32 [B];
-//                       then window (the buffer of the operand), u [B,I]
 //   mamba_scan_D_nM     u [B,I], z [B,I], p f32 [B,P], W [I,K], bias f32 [I], a_log f32 [I,N], d f32 [I], state f32 [B,N,I],
 //                       length i32 [B];   then state (the buffer of the operand), y [B,I]
-//   mamba_scan_rows_D   the same for many rows of at most 16 states
-// with M of scan in 16, 64, 256. Conditions: W of 2 … 8; N ≤ M; K a multiple of 16 bytes of D.
+//   mamba_scan_rows_D   the same for many rows of at most 16 states, a multiple of 4
+// with P = K + 2N and M in 16, 64, 256. Conditions: N ≤ M; K a multiple of 16 bytes of D.
 //
-// Launch: conv block (kLaunchThreads,1,1), grid (ceil(I / kLaunchThreads), B, 1), no dynamic shared memory;
-//         scan block (kLaunchThreads,1,1), grid (ceil(I / 32), B, 1), dynamic shared memory 4·P bytes;
+// Launch: scan block (kLaunchThreads,1,1), grid (ceil(I / 32), B, 1), dynamic shared memory 4·P bytes;
 //         scan_rows block (kLaunchThreads,1,1), grid (ceil(I / 32), ceil(B / 8), 1), dynamic shared memory 32·P + 32·K·(bytes of D).
 //
-// Constants: kBatch B, kInner I, kTaps W, kRank K, kStates N.
+// Constants: kBatch B, kInner I, kRank K, kStates N.
 #include "functions.cuh"
 #include "lanes.cuh"
 #include "primitives.cuh"
 
 extern "C" __constant__ int kBatch = 0x7A000001;
 extern "C" __constant__ int kInner = 0x7A000002;
-extern "C" __constant__ int kTaps = 0x7A000003;
-extern "C" __constant__ int kRank = 0x7A000004;
-extern "C" __constant__ int kStates = 0x7A000005;
+extern "C" __constant__ int kRank = 0x7A000003;
+extern "C" __constant__ int kStates = 0x7A000004;
 
-constexpr int kThreads = 256, kMostTaps = 8;
+constexpr int kThreads = 256;
 extern "C" __constant__ int kLaunchThreads = kThreads;
 
 extern __shared__ uint4 dynamicShared[];
-
-// ---- conv ----
-
-template <typename T>
-__device__ __forceinline__ void conv(const T *x, const float *weight, const float *bias, const int *length, T *window, T *u) {
-  const int row = blockIdx.y, channel = blockIdx.x * kThreads + threadIdx.x;
-  if (channel >= kInner) {
-    return;
-  }
-  const long long at = (long long)row * kInner + channel;
-  const T newest = x[at];
-  T *past = window + (long long)row * (kTaps - 1) * kInner + channel;
-  T seen[kMostTaps];
-  float y = bias[channel];
-#pragma unroll
-  for (int w = 0; w < kMostTaps; w++) {
-    if (w < kTaps) {
-      seen[w] = w < kTaps - 1 ? past[(long long)w * kInner] : newest;
-      y = fmaf(weight[w * kInner + channel], widen(seen[w]), y);
-    }
-  }
-  u[at] = narrow<T>(y * sigmoid(y));
-#pragma unroll
-  for (int w = 1; w < kMostTaps; w++) {
-    if (w < kTaps && length[row] > 0) {
-      past[(long long)(w - 1) * kInner] = seen[w];
-    }
-  }
-}
 
 // ---- scan of a row: kParts threads share a channel ----
 
@@ -178,23 +145,33 @@ __device__ __forceinline__ void scanRows(const T *u, const T *z, const float *p,
   __syncthreads();
 
   for (int v = 0; v < kRank / N; v++) {
-    float w[N];
+    float w[N], r[N];
     Lanes<T, N>{weights[v * kChannels + c]}.unpack(w);
+    read<f32, N>(projected + v * N, r);
 #pragma unroll
     for (int n = 0; n < N; n++) {
-      raw = fmaf(projected[v * N + n], w[n], raw);
+      raw = fmaf(r[n], w[n], raw);
     }
   }
   const float delta = softplus(raw);
   const float *bN = projected + kRank, *cN = bN + kStates;
   float sum = d[channel] * input;
+  int stride = kInner;
+  asm volatile("" : "+r"(stride)); // or all addresses of above are kept until here, in two registers each
 #pragma unroll
-  for (int n = 0; n < kMostStates; n++) {
-    if (n < kStates) {
-      const float next = fmaf(exp2_fast(delta * a[n][c]), h[n], delta * input * bN[n]);
-      sum = fmaf(cN[n], next, sum);
-      if (real) {
-        own[(long long)n * kInner] = next;
+  for (int n0 = 0; n0 < kMostStates; n0 += 4) {
+    if (n0 < kStates) {
+      float b4[4], c4[4];
+      read<f32, 4>(bN + n0, b4);
+      read<f32, 4>(cN + n0, c4);
+#pragma unroll
+      for (int k = 0; k < 4; k++) {
+        const int n = n0 + k;
+        const float next = fmaf(exp2_fast(delta * a[n][c]), h[n], delta * input * b4[k]);
+        sum = fmaf(c4[k], next, sum);
+        if (real) {
+          own[(long long)n * stride] = next;
+        }
       }
     }
   }
@@ -210,14 +187,10 @@ __device__ __forceinline__ void scanRows(const T *u, const T *z, const float *p,
     FUNCTION(u, z, p, weight, bias, aLog, d, length, state, y);                                                        \
   }
 #define ENTRIES(T)                                                                                                     \
-  extern "C" __global__ void __launch_bounds__(kThreads) mamba_conv_##T(                                               \
-      const T *x, const float *weight, const float *bias, const T *, const int *length, T *window, T *u) {             \
-    conv<T>(x, weight, bias, length, window, u);                                                                       \
-  }                                                                                                                    \
   SCAN(T, mamba_scan_##T##_n16, (scan<T, 16>), 2)                                                                      \
   SCAN(T, mamba_scan_##T##_n64, (scan<T, 64>), 2)                                                                      \
   SCAN(T, mamba_scan_##T##_n256, (scan<T, 256>), 1)                                                                    \
-  SCAN(T, mamba_scan_rows_##T, scanRows<T>, 4)
+  SCAN(T, mamba_scan_rows_##T, scanRows<T>, 5)
 
 #if defined(TYPE_BF16)
 ENTRIES(bf16)

@@ -33,6 +33,7 @@ extern "C" __constant__ int kTaps = 0x7A00000B;
 constexpr int kMostTaps = 8;
 
 template <typename T> struct Finish {
+  static constexpr bool kNormed = false;
   const T *residual;
   T *y0, *y1, *y2;
   T *to;
@@ -54,6 +55,7 @@ template <typename T> struct Finish {
 };
 
 template <typename T> struct FinishWide {
+  static constexpr bool kNormed = false;
   float *y, *to;
 
   __device__ __forceinline__ void begin(const Columns<T> &, int row, int column) { to = y + (long long)row * kColumns0 + column; }
@@ -64,6 +66,7 @@ template <typename T> struct FinishWide {
 };
 
 template <typename T> struct FinishConv {
+  static constexpr bool kNormed = true; // or shared memory all the same, which spares registers
   const float *weight, *bias;
   T *window;
   const int *length;

@@ -125,15 +125,17 @@ __device__ __forceinline__ void add(const T *x, const Lanes<T, N> (&weights)[C][
     read<T, N>(x + r * kDepth, in);
 #pragma unroll
     for (int c = 0; c < C; c++) {
+      float part = in[0] * w[c][0]; // short chains of additions, many side by side
 #pragma unroll
-      for (int n = 0; n < N; n++) {
-        sum[r * C + c] = fmaf(in[n], w[c][n], sum[r * C + c]);
+      for (int n = 1; n < N; n++) {
+        part = fmaf(in[n], w[c][n], part);
       }
+      sum[r * C + c] += part;
     }
   }
 }
 
-// products gives finish every product. Finish has begin(columns, row, column), called before the weights are waited for, and
+// products gives finish every product. Finish has kNormed, that there is always a norm, begin(columns, row, column), called before the weights are waited for, and
 // end(total), both in the one lane that has the product of this row and column.
 template <typename T, int R, int C, typename Finish>
 __device__ __forceinline__ void products(const T *x, const T *w0, const T *w1, const T *w2, Finish finish) {
@@ -158,7 +160,12 @@ __device__ __forceinline__ void products(const T *x, const T *w0, const T *w1, c
     }
   };
   ask(lane);
-  inputs<T, R>(x, shared);
+  const T *from = shared;
+  if (R > 1 || Finish::kNormed || kNorm) {
+    inputs<T, R>(x, shared);
+  } else {
+    from = x; // nobody waits for anybody
+  }
 
   const int mine = lane / (32 / V), row = mine / C, column = mine % C;
   for (bool asked = true; g < all; g += stride, asked = false) {
@@ -177,9 +184,7 @@ __device__ __forceinline__ void products(const T *x, const T *w0, const T *w1, c
       }
 #pragma unroll
       for (int u = 0; u < U; u++) {
-        if (v0 + 32 * u < vectors) {
-          add<T, R, C>(shared + (v0 + 32 * u) * N, ahead, u, sum);
-        }
+        add<T, R, C>(from + min(v0 + 32 * u, vectors - 1) * N, ahead, u, sum); // past the end weights are zero
       }
     }
     const float total = warpTotals<V>(sum);

@@ -99,6 +99,13 @@ static __device__ __forceinline__ void stage(Shared& shared, const Raw& raw, con
   }
 }
 
+// softplus_slope is σ(δ + bias), 0 at padding. Of Δ = softplus(δ + bias) it is 1 - exp(-Δ), which spares reading δ again, and near
+// 0 loses bits that half precision does not have.
+static __device__ __forceinline__ float softplus_slope(const Raw& raw, int p, int e, float bias, float size) {
+  if (sizeof(Element) == 2) return 1.0f - exp2_fast(-kLog2E * size);
+  return sigmoid(unless_padding(raw.mark[p], raw.delta[p].at(e) + bias));
+}
+
 // finish turns the sums over states into du, dδ and dz, and adds to dD and dbias of this thread's channels.
 template <bool kWhole>
 static __device__ __forceinline__ void finish(const Shared& shared, const Raw& raw, const Mine& mine, const Arguments& arg,
@@ -118,7 +125,7 @@ static __device__ __forceinline__ void finish(const Shared& shared, const Raw& r
         float u = raw.u[p].at(e), z = raw.z[p].at(e), dout = raw.dout[p].at(e), skip = shared.skip[channel];
         float open = sigmoid(z), pass = dout * open, q = pass * z;
         to[0][c] = fmaf(sums.w, sums.y, skip * q);
-        to[1][c] = fmaf(u, sums.y, sums.z) * sigmoid(unless_padding(raw.mark[p], raw.delta[p].at(e) + shared.bias[channel]));
+        to[1][c] = fmaf(u, sums.y, sums.z) * softplus_slope(raw, p, e, shared.bias[channel], sums.w);
         to[2][c] = fmaf(skip, u, sums.x) * fmaf(q, 1.0f - open, pass);
         dskip[e] = fmaf(q, u, dskip[e]);
         dbias[e] += to[1][c];

@@ -1,6 +1,7 @@
-// Stands in for ../primitives.cuh, which takes from PTX what is here in plain C++. multiply_tf32 is for whole warps.
+// Stands in for ../primitives.cuh, which takes from PTX what is here in plain C++. The products are for whole warps.
 #pragma once
 #include "float16.h"
+#include <vector>
 
 static inline float flushed(float x) { return std::fabs(x) < 0x1p-126f ? std::copysign(0.0f, x) : x; }
 
@@ -33,4 +34,39 @@ static inline void multiply_tf32(float (&d)[4], const float (&a)[4], float b0, f
     }
     d[i] = float(sum);
   }
+}
+
+static inline void multiply_bf16(float (&d)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0, unsigned b1) {
+  const emulator::Operand *lanes = emulator::exchange({{a0, a1, a2, a3, b0, b1}}, __FILE__, __LINE__);
+  const unsigned group = emulator::lane() / 4, own = emulator::lane() % 4;
+  const auto half = [](unsigned pair, unsigned k) { return double(emulator::widenBF16(uint16_t(k % 2 ? pair >> 16 : pair))); };
+  for (unsigned i = 0; i < 4; i++) { // D[group + i/2·8][2·own + i%2]
+    double sum = d[i];
+    for (unsigned k = 0; k < 16; k++) { // A[row][k]·B[k][column]
+      const unsigned left = lanes[4 * group + k / 2 % 4].word[i / 2 + k / 8 * 2];
+      const unsigned right = lanes[4 * (2 * own + i % 2) + k / 2 % 4].word[4 + k / 8];
+      sum += half(left, k) * half(right, k);
+    }
+    d[i] = float(sum);
+  }
+}
+
+namespace emulator {
+struct Copy { void *to; const void *from; unsigned thread; };
+inline std::vector<Copy> copies; // that nobody has waited for
+} // namespace emulator
+
+// A copy is made when its thread waits for it, so that reading earlier shows.
+static inline void copy_async(void *to, const void *from) { emulator::copies.push_back({to, from, threadIdx.x}); }
+
+static inline void wait_for_copies() {
+  std::vector<emulator::Copy> others;
+  for (const emulator::Copy &copy : emulator::copies) {
+    if (copy.thread == threadIdx.x) {
+      *static_cast<uint4 *>(copy.to) = *static_cast<const uint4 *>(copy.from);
+    } else {
+      others.push_back(copy);
+    }
+  }
+  emulator::copies.swap(others);
 }

@@ -1,0 +1,112 @@
+//go:build cgo
+
+package xla
+
+/*
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+// PJRT_LoadedExecutable_Execute_Args of PJRT's C API (xla/pjrt/c/pjrt_c_api.h in go-xla).
+typedef struct {
+	size_t struct_size;
+	void* extension_start;
+	void* executable;
+	void* options;
+	void* argument_lists;
+	size_t num_devices;
+	size_t num_args;
+	void* output_lists;
+	void** device_complete_events;
+	void* execute_device;
+} execute_args;
+
+typedef void* (*execute_function)(execute_args*);
+
+// The functions of PJRT_Api stand one after another behind its size, extensions and version; see allocator.go.
+enum { functions_offset = 40, index_execute = 55 };
+
+static execute_function execute;
+static _Thread_local int ahead;
+
+// execute_ahead asks for no event, and so leaves go-xla none to wait for.
+static void* execute_ahead(execute_args* args) {
+	if (ahead) args->device_complete_events = NULL;
+	return execute(args);
+}
+
+static void set_ahead(int on) { ahead = on; }
+
+// with_execute_ahead copies the table of functions, with execute_ahead in its place. The copy lives as long as the process, as
+// the plugin does.
+static void* with_execute_ahead(void* api) {
+	size_t size = *(size_t*)api;
+	if (size < functions_offset + (index_execute + 1) * sizeof(void*)) return NULL;
+	void* copy = malloc(size);
+	if (copy == NULL) return NULL;
+	memcpy(copy, api, size);
+	void** functions = (void**)((char*)copy + functions_offset);
+	execute = (execute_function)functions[index_execute];
+	functions[index_execute] = (void*)execute_ahead;
+	return copy;
+}
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime"
+	"sync"
+	"unsafe"
+
+	"github.com/gomlx/compute"
+	goxla "github.com/gomlx/go-xla/compute/xla"
+	"github.com/gomlx/go-xla/pjrt"
+)
+
+// go-xla v0.4.1 waits in every execution until the device is done, and the device then waits for the host to prepare the
+// next: 1 to 2.5 ms. PJRT itself does not wait: what an execution gives may be an argument of the next one at once, and
+// reading it waits. So we put a function of our own into PJRT's table of functions, which does not ask for the event that
+// go-xla would wait for, where the program is one of those that run ahead (Program.RunAhead).
+
+// plugins are those whose table has our function, by their address.
+var plugins sync.Map
+
+// allowAhead puts our function into the table of the backend's plugin.
+func allowAhead(backend compute.Backend) error {
+	own, ok := backend.(*goxla.Backend)
+	if !ok {
+		return fmt.Errorf("run programs ahead: the backend is a %T, not go-xla's; pin go-xla to v0.4.1", backend)
+	}
+	client, err := field[*pjrt.Client](reflect.ValueOf(own), "client")
+	if err != nil {
+		return fmt.Errorf("run programs ahead: %w", err)
+	}
+	if _, done := plugins.LoadOrStore(client.Plugin(), true); done {
+		return nil
+	}
+	api := reflect.ValueOf(client.Plugin()).Elem().FieldByName("api")
+	if api.Kind() != reflect.Pointer {
+		return errors.New("run programs ahead: go-xla's plugin has no field api; pin go-xla to v0.4.1")
+	}
+	table := tableWithAhead(api.UnsafePointer())
+	if table == nil {
+		return errors.New("run programs ahead: the plugin's table of functions is shorter than PJRT's")
+	}
+	*(*unsafe.Pointer)(unsafe.Pointer(api.UnsafeAddr())) = table
+	return nil
+}
+
+// tableWithAhead copies PJRT's table of functions, with ours in the place of the one that executes; nil if it has none.
+func tableWithAhead(api unsafe.Pointer) unsafe.Pointer { return C.with_execute_ahead(api) }
+
+// runAhead calls fn, in which no execution waits for the device.
+func runAhead(fn func()) {
+	runtime.LockOSThread() // the sign is the thread's
+	defer runtime.UnlockOSThread()
+	C.set_ahead(1)
+	defer C.set_ahead(0)
+	fn()
+}

@@ -173,6 +173,11 @@ def time_decoding(model, o):
     at = torch.tensor([o.context - 1], device="cuda")
     shape = (o.batch, o.width // 128, o.context, 128)
     cache = [tuple(torch.randn(shape, device="cuda", dtype=BF16) for _ in range(2)) for _ in model.blocks]
+    if o.uncompiled:
+        for _ in range(3):
+            model.step(token, cache, at)
+        median, _ = milliseconds(lambda: model.step(token, cache, at), inner=20)
+        return {"milliseconds": median, "tokens_per_second": o.batch / median * 1e3, "cuda_graph": False}
     found = {}
     for name, step in {"eager": model.step, "compiled": torch.compile(model.step, dynamic=False)}.items():
         if name == "compiled" and o.eager:
@@ -203,6 +208,7 @@ def main():
     parser.add_argument("--attention", choices=["default", *ATTENTION], default="default", help="which fused attention trains")
     parser.add_argument("--eager", action="store_true", help="without torch.compile")
     parser.add_argument("--decode", action="store_true")
+    parser.add_argument("--uncompiled", action="store_true", help="decode without CUDA graphs, as nanochat's engine does")
     o = parser.parse_args()
     pattern = letters(o.pattern)
     if not re.fullmatch("[TM]+", pattern):

@@ -120,12 +120,11 @@ func (e *Engine) put(batch *state, slot int, row *state) error {
 		single[i].Name = "row " + single[i].Name
 	}
 	name := fmt.Sprintf("replacement in %d rows", batch.rows)
-	program, err := e.compiled(name, append(inputs, single...), func(g *Graph, nodes []*Node) []*Node {
+	program, err := e.compiled(name, append(inputs, single...), func(_ *Graph, nodes []*Node) []*Node {
 		all, one := nodes[1:1+len(single)], nodes[1+len(single):]
-		chosenB := Equal(Iota(g, shapes.Make(dtypes.Int32, batch.rows), 0), nodes[0])
 		outputs := make([]*Node, len(all))
 		for i, tensor := range all {
-			outputs[i] = Where(chosenB, BroadcastToShape(one[i], tensor.Shape()), tensor)
+			outputs[i] = xla.PutRow(tensor, one[i], nodes[0])
 		}
 		return outputs
 	})

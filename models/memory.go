@@ -133,7 +133,7 @@ func (e *estimate) resident() Parts {
 func (e *estimate) loss() {
 	m, parts := e.model, e.resident()
 	parts.Activations = e.kept[len(e.kept)-1]
-	parts.Head = xla.HeadLossBytes(e.training.Batch*m.Config.Context, m.Config.Vocab, e.single) + 2*e.head + 2*e.stream
+	parts.Head = xla.HeadLossBytes(e.training.Batch*m.Config.Context, m.Config.Width, m.Config.Vocab, e.single) + 2*e.head + 2*e.stream
 	e.made = 4 * e.head
 	if e.training.Update {
 		parts.Gradients += e.made

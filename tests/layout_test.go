@@ -54,6 +54,7 @@ var mayImport = map[string][]string{
 
 // testsMayImport is what a package's tests may import beside that: the parts of a real model.
 var testsMayImport = map[string][]string{
+	"xla":            {"models", "workbench/config"},
 	"workbench/web":  {"workbench/tokenizer", "models", "xla"},
 	"workbench/repl": {"workbench/session", "workbench/runlog"},
 }

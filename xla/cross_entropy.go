@@ -121,12 +121,12 @@ func headLanes(x *Node) int {
 	return 1
 }
 
-// after makes x wait for the lane's last chunk.
+// after makes x wait for the lane's last chunk: for both products with its gradient, which is held until they are done.
 func (l *lane) after(x *Node) *Node {
 	if l.dx == nil {
 		return x
 	}
-	return OptimizationBarriers(x, l.dx)[0]
+	return OptimizationBarriers(x, l.dx, l.dHead)[0]
 }
 
 func (l *lane) add(total, dHead, dx *Node) {

@@ -17,6 +17,8 @@ type kernels struct {
 	reach
 	// cuda tells whether plans can run; without it every operation runs its definition.
 	cuda bool
+	// limits are the GPU's; plans beyond them are refused.
+	limits Limits
 	// plans holds a *Plan by function name. A name says the operation and its input shapes, so it means the same plan in
 	// every graph.
 	plans sync.Map

@@ -82,6 +82,10 @@ func addEmulatedSteps(cases map[string]planned, dtype dtypes.DType, name string)
 		}
 	}
 	if name == "bf16" {
+		for _, c := range [][4]int{{9, 32, 42, 4}, {32, 288, 80, 2}, {33, 96, 6, 8}, {64, 1056, 100, 4}} { // rows, depth, channels, taps
+			cases[fmt.Sprintf("products of %d rows of %d numbers, and convolution", c[0], c[1])] = planned{convProducts(1e-6), []shapes.Shape{x(c[0], 1, c[1]),
+				x(c[2], c[1]), x(c[2], c[1]), float32s(c[3], c[2]), float32s(c[2]), x(c[0], c[3]-1, c[2]), ints(c[0])}}
+		}
 		for _, c := range [][3]int{{9, 2816, 8}, {16, 256, 40}, {35, 5376, 16}} { // rows, depth, columns
 			cases[fmt.Sprintf("projection of %d rows of %d numbers", c[0], c[1])] = planned{wide(0, 0), []shapes.Shape{x(c[0], 1, c[1]), x(c[2], c[1])}}
 		}

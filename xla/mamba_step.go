@@ -33,7 +33,7 @@ func MambaStep(in MambaStepInputs) (outB1I, windowBWI, stateBNI *Node) {
 // conv gives u after the convolution, z, and the window after the token.
 func (in MambaStepInputs) conv() (uB1I, zB1I, windowBWI *Node) {
 	rest := []*Node{in.ConvWeightWI, in.ConvBiasI, in.WindowBWI, in.LengthB}
-	if fusesProducts(in.XB1D) {
+	if FusesSteps(in.XB1D) && convProductsTake(in.XB1D.Shape(), in.InDI.Shape().Dim(1)) {
 		outputs := convProducts(in.NormEpsilon).Call(append([]*Node{in.XB1D, transposed(in.InDI), transposed(in.GateDI)}, rest...)...)
 		return outputs[0], outputs[1], outputs[2]
 	}
@@ -50,11 +50,11 @@ func convProducts(epsilon float64) *Operation {
 		Kernel:  convProductsKernel(epsilon),
 		Definition: func(l []*Node) []*Node {
 			x := normedRows(l[0], epsilon)
-			shaped := func(weight *Node) *Node {
+			shaped := func(x, weight *Node) *Node {
 				return Reshape(product(x, weight, 1, 1), withLast(l[0], weight.Shape().Dim(0))...)
 			}
-			outputs := convStep.Definition(append([]*Node{shaped(l[1])}, l[3:]...))
-			return []*Node{outputs[0], shaped(l[2]), outputs[1]}
+			outputs := convStep.Definition(append([]*Node{shaped(x, l[1])}, l[3:]...))
+			return []*Node{outputs[0], shaped(OptimizationBarrier(x), l[2]), outputs[1]} // apart, as in Products
 		},
 	}
 }

@@ -3,10 +3,11 @@ package xla
 import (
 	"fmt"
 
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 )
 
-// The Mamba step on CUDA: the entries conv of kernels/matvec.cu, kernels/mamba_conv.cu and kernels/mamba_step.cu.
+// The Mamba step on CUDA: the entries conv of kernels/matvec.cu, kernels/mamba_in.cu, mamba_conv.cu and mamba_step.cu.
 
 const (
 	mostTaps = 8
@@ -27,6 +28,9 @@ func refusedTaps(taps int) string {
 func convProductsKernel(epsilon float64) func([]shapes.Shape) (*Plan, string) {
 	return func(in []shapes.Shape) (*Plan, string) {
 		x, window, taps := in[0], in[5], in[3].Dim(0)
+		if x.Size()/x.Dim(-1) > mostProductRows {
+			return manyRowsKernel(epsilon, in)
+		}
 		m, reason := matvecSizesOf(x, in[1:3])
 		if reason == "" {
 			_, reason = stepDType(x, window)
@@ -43,6 +47,59 @@ func convProductsKernel(epsilon float64) func([]shapes.Shape) (*Plan, string) {
 		next := len(in)
 		return &Plan{Launches: []Launch{launch}, Outputs: []int{next + 1, next + 2, next}}, ""
 	}
+}
+
+// mostTileRows is the rows that share one reading of the weights on the tensor cores; beyond, matrix products are faster.
+const mostTileRows = 64
+
+// convProductsTake tells whether there is a kernel for convProducts of x [B,1,K] with weights to inner numbers.
+func convProductsTake(x shapes.Shape, inner int) bool {
+	rows := x.Size() / x.Dim(-1)
+	return rows <= mostProductRows || refusedManyRows(x, inner) == ""
+}
+
+func refusedManyRows(x shapes.Shape, inner int) string {
+	const step = 32
+	switch rows, depth := x.Size()/x.Dim(-1), x.Dim(-1); {
+	case x.DType != dtypes.BFloat16 || depth%step != 0 || inner%2 != 0:
+		return fmt.Sprintf("its kernel takes more than %d rows in bfloat16 alone, with a multiple of %d numbers, for an even number of channels; not %s %d for %d",
+			mostProductRows, step, x.DType, depth, inner)
+	case rows > mostTileRows:
+		return fmt.Sprintf("its kernel takes at most %d rows, not %d", mostTileRows, rows)
+	}
+	return ""
+}
+
+// manyRowsKernel plans convProducts for more rows than kernels/matvec.cu takes: kernels/mamba_in.cu.
+func manyRowsKernel(epsilon float64, in []shapes.Shape) (*Plan, string) {
+	x, weight, window, taps := in[0], in[1], in[5], in[3].Dim(0)
+	rows, depth, inner := x.Size()/x.Dim(-1), x.Dim(-1), weight.Dim(0)
+	_, reason := stepDType(x, weight, in[2], window)
+	for _, more := range []string{refusedManyRows(x, inner), refusedTaps(taps)} {
+		if reason == "" {
+			reason = more
+		}
+	}
+	if reason != "" {
+		return nil, reason
+	}
+	text, tiles := openModule("mamba_in_bf16"), 2
+	if rows > 32 {
+		tiles = 4
+	}
+	entry, next := fmt.Sprintf("mamba_in_r%d", tiles), len(in)
+	u := shapes.Make(x.DType, withLastDim(x, inner)...)
+	return &Plan{
+		Launches: []Launch{{
+			PTX: text.entry(entry, sizes{
+				"kBatch": rows, "kDepth": depth, "kInner": inner, "kTaps": taps, "kNorm": bit(epsilon > 0), "kEpsilonBits": floatBits(epsilon),
+			}), Entry: entry,
+			Grid:  [3]int{2 * ceilDiv(inner, text.constant("kLaunchColumns")), ceilDiv(rows, 16*tiles), 1},
+			Block: [3]int{text.constant("kLaunchThreads"), 1, 1}, Shared: text.constant(fmt.Sprintf("kLaunchShared%d", tiles)),
+			Operands: []int{0, 1, 2, 3, 4, 5, 6}, Results: []shapes.Shape{window, u, u}, Aliases: map[int]int{0: 5},
+		}},
+		Outputs: []int{next + 1, next + 2, next},
+	}, ""
 }
 
 func convStepKernel(in []shapes.Shape) (*Plan, string) {
@@ -113,7 +170,7 @@ func scanStepKernel(in []shapes.Shape) (*Plan, string) {
 	}
 	if batch >= manyRows && states <= mostStatesOfRows && states%4 == 0 {
 		launch.Entry = "mamba_scan_rows_" + dtype
-		launch.Grid[1], launch.Shared = ceilDiv(batch, rowsOfBlock), rowsOfBlock*4*projected+mambaChannels*rankBytes
+		launch.Grid[1], launch.Shared = ceilDiv(batch, rowsOfBlock), rowsOfBlock*4*projected+(mambaChannels+1)*rankBytes
 	} else {
 		padded := 16
 		for padded < states {

@@ -9,15 +9,15 @@ import (
 )
 
 // HeadLossBytes is what HeadLoss holds at once on CUDA, beside its operands and results, for rows of a 16-bit dtype: the
-// logits of one chunk and their gradient. In a whole optimizer step, where the head's gradient is only needed later, XLA was
-// measured to keep the gradient of the chunk before as well.
-func HeadLossBytes(rows, vocab int, wholeStep bool) int64 {
+// logits of one chunk and their gradient. In a whole optimizer step XLA was measured to keep the head's gradient [D,V] a second
+// time while chunks are added up.
+func HeadLossBytes(rows, width, vocab int, wholeStep bool) int64 {
 	chunk := min(rows, chunkRows(vocab))
-	held := 2 * chunk
-	if wholeStep {
-		held += min(chunk, rows-chunk)
+	bytes := 2 * 2 * int64(chunk) * int64(vocab)
+	if wholeStep && chunk < rows {
+		bytes += 4 * int64(width) * int64(vocab)
 	}
-	return 2 * int64(held) * int64(vocab)
+	return bytes
 }
 
 // MemoryShare is the share of the GPU's memory that XLA takes at most, as it needs it. XLA's own 0.75 would leave a quarter

@@ -127,7 +127,7 @@ func (o *Operation) plan(g *graph.Graph, name string, inputs []shapes.Shape) *Pl
 		note(o.Name, KernelsVariable+" is off")
 		return nil
 	}
-	plan, reason := o.Kernel(inputs)
+	plan, reason := o.kernelWithin(backend.limits, inputs)
 	if plan == nil {
 		note(o.Name, reason)
 		return nil

@@ -43,7 +43,15 @@ func decorate(backend compute.Backend, cuda bool) (compute.Backend, error) {
 	if err := allowAhead(backend); err != nil {
 		return nil, err
 	}
-	return &kernels{Backend: backend, cuda: cuda, reach: reach{emit: emitCustomCall, alias: aliasResults, switched: forgetReducers, place: placeResult, ahead: runAhead}}, nil
+	var limits Limits
+	if cuda {
+		var err error
+		if limits, err = limitsOf(backend); err != nil {
+			return nil, err
+		}
+	}
+	return &kernels{Backend: backend, cuda: cuda, limits: limits,
+		reach: reach{emit: emitCustomCall, alias: aliasResults, switched: forgetReducers, place: placeResult, ahead: runAhead}}, nil
 }
 
 // reducerCaches are go-xla's caches of the closures that reductions combine numbers with. A closure belongs to the function

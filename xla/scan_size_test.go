@@ -38,7 +38,7 @@ func newBigScan(batch, time, inner, states int) *bigScan {
 	s := &bigScan{
 		batch: batch, time: time, inner: inner, states: states,
 		u: draw(tokens*inner, 1), delta: draw(tokens*inner, 1), z: draw(tokens*inner, 1), b: draw(tokens*states, 1), c: draw(tokens*states, 1),
-		d: draw(inner, 1), bias: draw(inner, 1), seed: draw(tokens*inner, 1), a: draw(inner*states, 0.3), marks: make([]int32, tokens),
+		d: draw(inner, 1), bias: draw(inner, 1), seed: draw(tokens*inner, 1), a: draw(inner*states, 0.1), marks: make([]int32, tokens),
 		out: make([]float64, tokens*inner), du: make([]float64, tokens*inner), dDelta: make([]float64, tokens*inner), dz: make([]float64, tokens*inner),
 		dB: make([]float64, tokens*states), dC: make([]float64, tokens*states), dBias: make([]float64, inner), dD: make([]float64, inner),
 	}

@@ -1,5 +1,5 @@
-// Package testkit owns what tests of several packages share: the device under test, the table of tolerances, random
-// inputs and running a piece of graph. It imports xla and nothing else of this module.
+// Package testkit owns what tests of several packages share: the device under test, a fake of a PJRT device, the table of
+// tolerances, random inputs and running a piece of graph. It imports xla and nothing else of this module.
 package testkit
 
 import (

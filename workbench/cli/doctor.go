@@ -72,6 +72,9 @@ func healthRows(h lab.Health) [][]string {
 		return append(rows, []string{"chosen", "none: " + h.Problem})
 	}
 	rows = append(rows, []string{"chosen", h.Chosen})
+	if len(h.Kernels) > 0 {
+		rows = append(rows, []string{"limits", h.Limits.String()})
+	}
 	notebooks := "yes: " + h.Jupyter.Kernel
 	if !h.Jupyter.OK() {
 		notebooks = "no: " + h.Jupyter.Problems[0]
@@ -80,6 +83,8 @@ func healthRows(h lab.Health) [][]string {
 	for _, check := range h.Kernels {
 		verdict := fmt.Sprintf("ok: differs from its definition by %.1e of at most %.0e", check.Error, check.Allowed)
 		switch {
+		case check.Refused != "":
+			verdict = "not used here: " + check.Refused
 		case check.Problem != "":
 			verdict = "BROKEN: " + check.Problem
 		case !check.OK():

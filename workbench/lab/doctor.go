@@ -21,6 +21,8 @@ type Health struct {
 	// Chosen is the backend that was opened and why; Problem why none was.
 	Chosen  string `json:"chosen,omitempty"`
 	Problem string `json:"problem,omitempty"`
+	// Limits are what the GPU has for one block of a kernel; zero without CUDA.
+	Limits xla.Limits `json:"limits,omitzero"`
 	// Kernels compares each CUDA kernel with its definition; empty without CUDA.
 	Kernels []xla.Check `json:"kernels"`
 	// Jupyter is what notebooks need, which all else can do without.
@@ -55,6 +57,7 @@ func Examine(backend string) Health {
 	}
 	defer device.Finalize()
 	h.Chosen = device.Summary()
+	h.Limits = device.Limits()
 	h.Kernels = xla.SelfTest(device)
 	return h
 }

@@ -31,7 +31,7 @@ extern "C" __constant__ int kSplits = 0x7A000004;
 extern "C" __constant__ int kEpsilonBits = 0x7A000005;
 extern "C" __constant__ int kScaleBits = 0x7A000006;
 
-constexpr int kThreads = 128, kWarps = kThreads / 32;
+constexpr int kThreads = 128;
 constexpr int kAhead = 4; // tokens that a lane loads keys and values of at once
 constexpr float kNothing = -1e30f; // below any score, and finite
 extern "C" __constant__ int kLaunchThreads = kThreads;

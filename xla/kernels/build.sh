@@ -31,6 +31,7 @@ export -f compile
     done
     echo "compile scan_sum scan_sum_$type -DTYPE_${type^^} -DPADDED=16"
   done
+  echo "compile mamba_in mamba_in_bf16"
   for type in bf16 f32; do # decoding never computes in float16
     for source in matvec attend_step mamba_conv mamba_step; do
       echo "compile $source ${source}_$type -DTYPE_${type^^}"

@@ -13,7 +13,7 @@
 // with P = K + 2N and M in 16, 64, 256. Conditions: N ≤ M; K a multiple of 16 bytes of D.
 //
 // Launch: scan block (kLaunchThreads,1,1), grid (ceil(I / 32), B, 1), dynamic shared memory 4·P bytes;
-//         scan_rows block (kLaunchThreads,1,1), grid (ceil(I / 32), ceil(B / 8), 1), dynamic shared memory 32·P + 32·K·(bytes of D).
+//         scan_rows block (kLaunchThreads,1,1), grid (ceil(I / 32), ceil(B / 8), 1), dynamic shared memory 32·P + 33·K·(bytes of D).
 //
 // Constants: kBatch B, kInner I, kRank K, kStates N.
 #include "functions.cuh"
@@ -108,6 +108,7 @@ __device__ __forceinline__ void scan(const T *u, const T *z, const float *p, con
 // ---- scan of many rows: a thread has all states of a channel, a warp a row, and the block's rows share their weights ----
 
 constexpr int kRowsOfBlock = kThreads / 32, kMostStates = 16;
+constexpr int kWeightRow = kChannels + 1; // so that a channel's vectors lie in different banks
 
 template <typename T>
 __device__ __forceinline__ void scanRows(const T *u, const T *z, const float *p, const T *weight, const float *bias, const float *aLog,
@@ -115,38 +116,45 @@ __device__ __forceinline__ void scanRows(const T *u, const T *z, const float *p,
   constexpr int N = 16 / sizeof(T);
   __shared__ float a[kMostStates][kChannels + 1];
   const int columns = kRank + 2 * kStates, c = threadIdx.x % 32, local = threadIdx.x / 32, row = blockIdx.y * kRowsOfBlock + local;
-  uint4 *weights = dynamicShared; // [K in vectors][channels]
-  float *projected = reinterpret_cast<float *>(dynamicShared + kRank / N * kChannels) + local * columns;
+  uint4 *weights = dynamicShared; // [K in vectors][kWeightRow]
+  float *projected = reinterpret_cast<float *>(dynamicShared + kRank / N * kWeightRow) + local * columns;
   const bool inside = row < kBatch && blockIdx.x * kChannels + c < kInner;
   const int channel = min(int(blockIdx.x) * kChannels + c, kInner - 1);
   const long long at = (long long)min(row, kBatch - 1) * kInner + channel;
   float *own = state + (long long)min(row, kBatch - 1) * kStates * kInner + channel;
 
-  float h[kMostStates];
+  // What all wait for is asked for first, then the state, which is the most. Eight threads share a channel's weights.
+  const int from = threadIdx.x / 8, fellow = threadIdx.x % 8, other = min(int(blockIdx.x) * kChannels + from, kInner - 1);
+#pragma unroll 1
+  for (int v = fellow; v < kRank / N; v += 8) {
+    copy_async(weights + v * kWeightRow + from, weight + (long long)other * kRank + v * N);
+  }
+#pragma unroll 1
+  for (int i = c; i < columns / 4; i += 32) {
+    copy_async(projected + 4 * i, p + (long long)min(row, kBatch - 1) * columns + 4 * i);
+  }
+  float logs[kMostStates / 8], h[kMostStates];
+#pragma unroll
+  for (int i = 0; i < kMostStates / 8; i++) {
+    logs[i] = load_now(aLog + (long long)other * kStates + min(fellow + 8 * i, kStates - 1));
+  }
 #pragma unroll
   for (int n = 0; n < kMostStates; n++) {
-    h[n] = n < kStates ? own[(long long)n * kInner] : 0.0f;
+    h[n] = load_now(own + (long long)min(n, kStates - 1) * kInner);
   }
-  for (int i = threadIdx.x; i < kRank / N * kChannels; i += kThreads) { // neighbours read one channel's row
-    const int v = i % (kRank / N), from = i / (kRank / N);
-    weights[v * kChannels + from] =
-        *reinterpret_cast<const uint4 *>(weight + (long long)min(int(blockIdx.x) * kChannels + from, kInner - 1) * kRank + v * N);
-  }
-  for (int i = threadIdx.x; i < kStates * kChannels; i += kThreads) {
-    const int n = i % kStates, from = i / kStates;
-    a[n][from] = -kLog2E * exp2_fast(kLog2E * aLog[(long long)min(int(blockIdx.x) * kChannels + from, kInner - 1) * kStates + n]);
-  }
-  for (int i = c; i < columns; i += 32) {
-    projected[i] = p[(long long)min(row, kBatch - 1) * columns + i];
+#pragma unroll
+  for (int i = 0; i < kMostStates / 8; i++) {
+    a[fellow + 8 * i][from] = -kLog2E * exp2_fast(kLog2E * logs[i]);
   }
   const float input = widen(u[at]), gate = widen(z[at]);
   const bool real = inside && length[min(row, kBatch - 1)] > 0;
   float raw = bias[channel];
+  wait_for_copies();
   __syncthreads();
 
   for (int v = 0; v < kRank / N; v++) {
     float w[N], r[N];
-    Lanes<T, N>{weights[v * kChannels + c]}.unpack(w);
+    Lanes<T, N>{weights[v * kWeightRow + c]}.unpack(w);
     read<f32, N>(projected + v * N, r);
 #pragma unroll
     for (int n = 0; n < N; n++) {

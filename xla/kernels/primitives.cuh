@@ -22,6 +22,19 @@ static __device__ __forceinline__ uint4 load_once(const void* from) {
   return x;
 }
 
+// A number that is asked for where it stands, before whatever follows: ptxas moves plain loads to where they are used.
+static __device__ __forceinline__ float load_now(const float* from) {
+  float x;
+  asm volatile("ld.global.f32 %0, [%1];" : "=f"(x) : "l"(from));
+  return x;
+}
+
+static __device__ __forceinline__ unsigned load_now(const unsigned* from) {
+  unsigned x;
+  asm volatile("ld.global.u32 %0, [%1];" : "=r"(x) : "l"(from));
+  return x;
+}
+
 // Two floats rounded to nearest and packed: low in bits 0-15, high in bits 16-31.
 static __device__ __forceinline__ unsigned pack_bf16(float low, float high) {
   unsigned packed;
@@ -65,3 +78,8 @@ static __device__ __forceinline__ void copy_async(void* to, const void* from) {
 }
 
 static __device__ __forceinline__ void wait_for_copies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
+
+// What a thread has copied since its last commit is a group. It waits for all groups but the last N.
+static __device__ __forceinline__ void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+
+template <int N> static __device__ __forceinline__ void wait_for_copies_but() { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }

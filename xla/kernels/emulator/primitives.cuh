@@ -1,6 +1,7 @@
 // Stands in for ../primitives.cuh, which takes from PTX what is here in plain C++. The products are for whole warps.
 #pragma once
 #include "float16.h"
+#include <map>
 #include <vector>
 
 static inline float flushed(float x) { return std::fabs(x) < 0x1p-126f ? std::copysign(0.0f, x) : x; }
@@ -10,6 +11,8 @@ static inline float exp2_fast(float x) { return flushed(std::exp2(flushed(x))); 
 static inline float reciprocal_fast(float x) { return flushed(1 / flushed(x)); }
 
 static inline uint4 load_once(const void *from) { return *static_cast<const uint4 *>(from); }
+
+template <typename T> static inline T load_now(const T *from) { return *from; }
 
 static inline unsigned pack_bf16(float low, float high) {
   return emulator::narrowBF16(low) | unsigned(emulator::narrowBF16(high)) << 16;
@@ -52,21 +55,30 @@ static inline void multiply_bf16(float (&d)[4], unsigned a0, unsigned a1, unsign
 }
 
 namespace emulator {
-struct Copy { void *to; const void *from; unsigned thread; };
-inline std::vector<Copy> copies; // that nobody has waited for
-} // namespace emulator
+struct Copy { void *to; const void *from; unsigned thread; int group; };
+inline std::vector<Copy> copies;         // that nobody has waited for
+inline std::map<unsigned, int> commits; // groups that a thread has closed
 
 // A copy is made when its thread waits for it, so that reading earlier shows.
-static inline void copy_async(void *to, const void *from) { emulator::copies.push_back({to, from, threadIdx.x}); }
-
-static inline void wait_for_copies() {
-  std::vector<emulator::Copy> others;
-  for (const emulator::Copy &copy : emulator::copies) {
-    if (copy.thread == threadIdx.x) {
+inline void finishCopies(int before) {
+  std::vector<Copy> others;
+  for (const Copy &copy : copies) {
+    if (copy.thread == threadIdx.x && copy.group < before) {
       *static_cast<uint4 *>(copy.to) = *static_cast<const uint4 *>(copy.from);
     } else {
       others.push_back(copy);
     }
   }
-  emulator::copies.swap(others);
+  copies.swap(others);
 }
+} // namespace emulator
+
+static inline void copy_async(void *to, const void *from) {
+  emulator::copies.push_back({to, from, threadIdx.x, emulator::commits[threadIdx.x]});
+}
+
+static inline void wait_for_copies() { emulator::finishCopies(emulator::commits[threadIdx.x] + 1); }
+
+static inline void commit_copies() { emulator::commits[threadIdx.x]++; }
+
+template <int N> static inline void wait_for_copies_but() { emulator::finishCopies(emulator::commits[threadIdx.x] - N); }

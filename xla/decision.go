@@ -1,6 +1,7 @@
 package xla
 
 import (
+	"log/slog"
 	"os"
 	"sort"
 	"sync"
@@ -49,14 +50,19 @@ func Fallbacks() []string {
 	return lines
 }
 
+// note counts a definition. The first reason of an operation for not taking its kernel is logged.
 func note(operation, reason string) {
 	decisions.Lock()
 	defer decisions.Unlock()
 	decision := decisionOf(operation)
 	decision.Definition++
-	if reason != "" {
-		decision.Reason = reason
+	if reason == "" {
+		return
 	}
+	if decision.Reason == "" {
+		slog.Warn(operation+" runs without its CUDA kernel", "reason", reason)
+	}
+	decision.Reason = reason
 }
 
 func noteKernel(operation string) {

@@ -1,8 +1,10 @@
 package lab
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
 )
@@ -92,6 +94,11 @@ func Backend(name string) Option { return Set("backend", name) }
 // KeepRunning lets a training go on when its cell is interrupted, or its program ends; Watch shows it again and Stop ends
 // it. Without it an interrupted cell stops its training, with a checkpoint.
 func KeepRunning() Option { return func(p *plan) { p.keepRunning = true } }
+
+// interruptible gives a context that ends when the cell is interrupted.
+func interruptible() (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), os.Interrupt)
+}
 
 // fail shows an error.
 func fail(err error) error {

@@ -1,10 +1,8 @@
 package lab
 
 import (
-	"context"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
 
 	"tandem/workbench/chat"
@@ -71,7 +69,7 @@ func (t *Talk) Ask(message string) *Talk {
 	if t.err != nil {
 		return t
 	}
-	ctx, done := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, done := interruptible()
 	defer done()
 	t.request.Message = message
 	write, end := display.Ask(message)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -54,10 +55,36 @@ func TestAnInterruptedCellLeavesATrainingThatIsToKeepRunning(t *testing.T) {
 	bench := workbenchHere(t)
 	training, err := bench.Train(within(t), tinyRequest(t, "first", 100_000, "log_every=1"))
 	require.NoError(t, err)
-	run := follow(bench, training.Folder, true)
+	ctx, done := interruptible()
+	defer done()
+	run := follow(ctx, bench, training.Folder, true)
 	require.NoError(t, run.Err())
 	require.Contains(t, s.updates[len(s.updates)-1].Note, `lab.Watch("first") shows it, lab.Stop("first") ends it.`)
 	stopped, err := bench.StopTraining(context.Background(), "first")
 	require.NoError(t, err)
 	require.Equal(t, session.Stopped, stopped.State)
+}
+
+// lateSession is a session whose trainings stop, but not soon.
+type lateSession struct{ session.Workbench }
+
+func (l lateSession) StopTraining(ctx context.Context, run string) (session.Training, error) {
+	<-ctx.Done()
+	return session.Training{}, ctx.Err()
+}
+
+func TestAnInterruptedCellEndsBeforeGoNBKillsIt(t *testing.T) {
+	s := interrupted(t)
+	before := stopPatience
+	t.Cleanup(func() { stopPatience = before })
+	require.Less(t, stopPatience, 5*time.Second)
+	stopPatience = time.Millisecond
+	bench := workbenchHere(t)
+	training, err := bench.Train(within(t), tinyRequest(t, "first", 100_000, "log_every=1"))
+	require.NoError(t, err)
+	ctx, done := interruptible()
+	defer done()
+	run := follow(ctx, lateSession{bench}, training.Folder, false)
+	require.NoError(t, run.Err())
+	require.Contains(t, s.updates[len(s.updates)-1].Note, `first is stopping; its session saves the checkpoint. lab.Open("first").Show()`)
 }

@@ -77,14 +77,16 @@ func (l *livePanel) panel() Panel {
 		return panel
 	}
 	loss := plot.Curves{Title: "Training loss", X: "steps", Y: "nats a token", Lines: []plot.Line{{X: trained.steps, Y: trained.loss}}}
-	bits := plot.Curves{Title: "Validation", X: "steps", Y: "bits per byte"}
 	held := plot.Line{Points: true}
 	for _, record := range records {
 		if bpb, ok := record.Values[runlog.BitsPerByte]; ok && record.Kind == runlog.KindEval {
 			held.X, held.Y = append(held.X, float64(record.Step)), append(held.Y, bpb)
 		}
 	}
-	bits.Lines = []plot.Line{held}
-	panel.Picture = plot.Row{loss, bits}
+	row := plot.Row{loss}
+	if len(held.X) > 0 { // axes without a point say nothing, and look like a fault
+		row = append(row, plot.Curves{Title: "Validation", X: "steps", Y: "bits per byte", Lines: []plot.Line{held}})
+	}
+	panel.Picture = row
 	return panel
 }

@@ -117,6 +117,14 @@ func TestALivePanelIsDrawnRarelyEnoughNotToCost(t *testing.T) {
 	require.Equal(t, "step 1/10  loss 3.0000  9s left", func() string { live.take(live.records[0]); return live.note }())
 }
 
+func TestALivePanelHasNoValidationBeforeTheFirst(t *testing.T) {
+	live := newLivePanel("run")
+	live.take(runlog.Record{Kind: runlog.KindStep, Step: 1, Values: map[string]float64{runlog.Loss: 3}})
+	require.Len(t, live.panel().Picture, 1)
+	live.take(runlog.Record{Kind: runlog.KindEval, Step: 1, Values: map[string]float64{runlog.BitsPerByte: 2}})
+	require.Len(t, live.panel().Picture, 2)
+}
+
 func TestWhatASessionSaysOfAnEndIsTold(t *testing.T) {
 	require.Equal(t, "a: stopped after 3 steps, 1.5 k tokens in 2 s; validation 2.500 bits per byte (counting tokens alone: 3.000).",
 		ending(session.Training{Run: "a", State: session.Stopped, Step: 3, Tokens: 1500, Seconds: 2, BPB: 2.5, UnigramBPB: 3}))

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
+	"time"
 
 	"tandem/workbench/checkpoint"
 	"tandem/workbench/runlog"
@@ -61,7 +61,9 @@ func Watch(run string) *Run {
 	if err != nil {
 		return &Run{err: fail(err)}
 	}
-	return follow(bench, found.Folder, true)
+	ctx, done := interruptible()
+	defer done()
+	return follow(ctx, bench, found.Folder, true)
 }
 
 // Stop ends a training that KeepRunning left going, with a checkpoint.
@@ -128,6 +130,8 @@ func startTraining(request session.TrainRequest, keepRunning bool) *Run {
 		return &Run{err: fail(err)}
 	}
 	defer bench.Close()
+	ctx, done := interruptible() // before there is a training, or an early interrupt would leave it behind
+	defer done()
 	training, err := bench.Train(context.Background(), request)
 	if err != nil {
 		return &Run{err: fail(err)}
@@ -136,13 +140,12 @@ func startTraining(request session.TrainRequest, keepRunning bool) *Run {
 	if reference == "" {
 		reference = training.Run
 	}
-	return follow(bench, reference, keepRunning)
+	return follow(ctx, bench, reference, keepRunning)
 }
 
-// follow shows a training until it ends or the cell is interrupted, which then stops it unless it is to keep running.
-func follow(bench session.Workbench, run string, keepRunning bool) *Run {
-	ctx, done := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer done()
+// follow shows a training until it ends, or until the cell is interrupted, which ends ctx: then the training is stopped, unless
+// it is to keep running.
+func follow(ctx context.Context, bench session.Workbench, run string, keepRunning bool) *Run {
 	live := newLivePanel(filepath.Base(run))
 	update := display.Live()
 	var ended *session.Training
@@ -163,8 +166,12 @@ func follow(bench session.Workbench, run string, keepRunning bool) *Run {
 			return opened(run)
 		}
 		live.end(update, "stopping, with a checkpoint")
-		stopped, err := bench.StopTraining(context.Background(), run)
-		if err != nil {
+		stopped, late, err := stopSoon(bench, run)
+		switch {
+		case late:
+			live.end(update, fmt.Sprintf("%s is stopping; its session saves the checkpoint. lab.Open(%q).Show() lists it then.", live.run, live.run))
+			return opened(run)
+		case err != nil:
 			return &Run{err: fail(err)}
 		}
 		ended = &stopped
@@ -177,6 +184,23 @@ func follow(bench session.Workbench, run string, keepRunning bool) *Run {
 		return &Run{Name: ended.Run, Folder: ended.Folder, err: fail(errors.New(ended.Problem))}
 	}
 	return opened(ended.Folder)
+}
+
+// stopPatience is how long an interrupted cell waits for its training's checkpoint: GoNB kills the cell five seconds after
+// the interrupt.
+var stopPatience = 3 * time.Second
+
+// stopSoon stops a training, and waits until its checkpoint is saved; late says that a session, which needs no cell for it,
+// was still at it when the patience was over. A training in this process is waited for.
+func stopSoon(bench session.Workbench, run string) (stopped session.Training, late bool, err error) {
+	ctx := context.Background()
+	if _, here := bench.(*local); !here {
+		var done context.CancelFunc
+		ctx, done = context.WithTimeout(ctx, stopPatience)
+		defer done()
+	}
+	stopped, err = bench.StopTraining(ctx, run)
+	return stopped, err != nil && ctx.Err() != nil, err
 }
 
 func opened(folder string) *Run {

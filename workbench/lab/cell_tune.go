@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 
 	"tandem/workbench/chat"
 	"tandem/workbench/session"
@@ -13,7 +12,8 @@ import (
 )
 
 // Tune tunes a run on conversations, into a new run, and shows how it goes as Train does: Data("godoc-chat"), which is also
-// without, asks about the Go documentation. It works in this process: interrupting the cell stops it with a checkpoint.
+// without, asks about the Go documentation. It works in this process: interrupting the cell stops it with a checkpoint, which
+// GoNB gives it five seconds for.
 func (r *Run) Tune(options ...Option) *Run {
 	if r.err != nil {
 		return r
@@ -26,7 +26,7 @@ func (r *Run) Tune(options ...Option) *Run {
 	if err := c.Override(plan.overrides); err != nil {
 		return &Run{err: fail(err)}
 	}
-	ctx, done := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, done := interruptible()
 	defer done()
 	training := newSessionTraining(r.Name+", tuned", r.Folder, c)
 	var result *TuneResult

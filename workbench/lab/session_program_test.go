@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"os"
@@ -44,6 +45,27 @@ func TestABuildIsNamedByTheSourceItIsMadeOf(t *testing.T) {
 	require.Error(t, hashSource(sha256.New(), ""))
 	require.Regexp(t, "^[0-9a-f]{12}$", build())
 	require.DirExists(t, filepath.Join(moduleFolder(), "workbench", "lab"))
+}
+
+// The program is kept, and started by any clone with the same source, when the one it was built in may be gone.
+func TestABuiltProgramKeepsTheNameOfItsSource(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it links the workbench")
+	}
+	folder, err := os.MkdirTemp("", "tandem") // a socket needs a short path
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	program, name := filepath.Join(folder, "workbench"), "another-clone"
+	t.Setenv(IdleVariable, "1m") // should this test fail to stop it
+	require.NoError(t, buildProgram(within(t), moduleFolder(), name, program))
+	t.Chdir(folder)
+	command := func(context.Context) ([]string, error) { return []string{program, "session", "serve"}, nil }
+	client, err := session.Ensure(within(t), RunsFolder, session.Start{Command: command, Build: name, Say: func(line string) { t.Log(line) }})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, client.Shutdown(within(t))) }()
+	require.Empty(t, client.Notices())
+
+	require.ErrorContains(t, buildProgram(within(t), folder, name, program), "build the workbench in "+folder)
 }
 
 func TestIdleTimes(t *testing.T) {

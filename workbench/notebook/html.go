@@ -15,6 +15,7 @@ const (
 	problemStyle  = "background:#fdecea;color:#611a15;border-left:4px solid #d32f2f;padding:6px 10px;margin:4px 0;white-space:pre-wrap;font-family:monospace"
 	textStyle     = "white-space:pre-wrap;font-family:monospace;margin:4px 0;padding:6px 10px;border-left:3px solid #888;max-width:80ch"
 	questionStyle = "background:#0072b2;color:#fff;border-radius:10px;padding:6px 12px;margin:4px 0 4px 15%;width:fit-content;max-width:70%;margin-left:auto;white-space:pre-wrap"
+	tableStyle    = "margin:4px 0 10px" // VS Code would set tables without a gap
 	answerStyle   = "background:#eee;color:#000;border-radius:10px;padding:6px 12px;margin:4px 0;width:fit-content;max-width:70%;white-space:pre-wrap"
 )
 
@@ -62,7 +63,7 @@ func writeTable(out *strings.Builder, table lab.Table) {
 		}
 		return "right"
 	}
-	out.WriteString("<table><thead><tr>")
+	fmt.Fprintf(out, `<table style="%s"><thead><tr>`, tableStyle)
 	for i, cell := range table.Heading {
 		fmt.Fprintf(out, `<th style="text-align:%s">%s</th>`, align(i), html.EscapeString(cell))
 	}

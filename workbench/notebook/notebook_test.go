@@ -43,7 +43,7 @@ func TestAPanelIsWellFormedAndEscapesWhatItIsGiven(t *testing.T) {
 	wellFormed(t, html)
 	require.NotContains(t, html, "<script>")
 	require.NotContains(t, html, "<title>")
-	for _, part := range []string{"<svg", "<table>", `type="range"`, "one &amp; two", "a\n\nb&lt;script&gt;"} {
+	for _, part := range []string{"<svg", "<table ", `type="range"`, "one &amp; two", "a\n\nb&lt;script&gt;"} {
 		require.Contains(t, html, part)
 	}
 }
@@ -76,6 +76,11 @@ func TestTheSlidersBeginInTheMiddle(t *testing.T) {
 	writeSliders(&out, *whole().Grid)
 	wellFormed(t, out.String())
 	require.Contains(t, out.String(), `<div style="font-size:1.4em"><output>5</output>`)
+}
+
+// JupyterLab takes arrow keys for itself unless the element that has the focus bears this attribute; one around it is too late.
+func TestArrowKeysMoveTheSlidersInJupyterLab(t *testing.T) {
+	require.Equal(t, 2, strings.Count(panelHTML(whole()), `<input type="range" data-lm-suppress-shortcuts="" `))
 }
 
 func TestCellsRunInTheCloneAroundTheirNotebook(t *testing.T) {

@@ -183,6 +183,19 @@ func (c *Configs) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// notNegative reports the first number among a kind's options that is below zero.
+func notNegative(kind string, config Config) error {
+	options := reflect.ValueOf(config).Elem()
+	for i := range options.NumField() {
+		field := options.Field(i)
+		if field.CanInt() && field.Int() < 0 || field.CanFloat() && field.Float() < 0 {
+			key, _, _ := strings.Cut(options.Type().Field(i).Tag.Get("json"), ",")
+			return fmt.Errorf("%s.%s %v: may not be negative; leave it out for the default", kind, key, field.Interface())
+		}
+	}
+	return nil
+}
+
 // OptionKeys lists the configuration keys of a kind's options, sorted: the json names of its fields.
 func OptionKeys(config Config) []string {
 	typ := reflect.TypeOf(config).Elem()

@@ -71,11 +71,12 @@ func (m Mamba) resolved(width int) Mamba {
 
 // Validate implements Config.
 func (m *Mamba) Validate(width int) error {
+	if err := notNegative("mamba", m); err != nil {
+		return err
+	}
 	switch {
 	case !(m.LR >= 0 && m.LR <= 100):
 		return fmt.Errorf("mamba.lr %g: must lie between 0, the default, and 100", m.LR)
-	case m.State < 0 || m.Conv < 0 || m.Expand < 0 || m.DtRank < 0 || m.MLPRatio < 0:
-		return fmt.Errorf("mamba options: none may be negative; 0 is the default")
 	case m.State > 256:
 		return fmt.Errorf("mamba.state %d: more than 256 states a channel are not supported", m.State)
 	case m.Conv == 1:

@@ -50,10 +50,11 @@ func (t Transformer) resolved(width int) Transformer {
 
 // Validate implements Config.
 func (t *Transformer) Validate(width int) error {
+	if err := notNegative("transformer", t); err != nil {
+		return err
+	}
 	r := t.resolved(width)
 	switch {
-	case t.Heads < 0 || t.KVHeads < 0 || t.HeadDim < 0 || t.MLPRatio < 0 || t.RopeBase < 0:
-		return fmt.Errorf("transformer options: none may be negative; 0 is the default")
 	case r.HeadDim%2 != 0:
 		return fmt.Errorf("transformer.head_dim %d: must be even, for RoPE turns pairs of channels", r.HeadDim)
 	case t.Heads == 0 && width%r.HeadDim != 0:

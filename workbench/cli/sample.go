@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 
@@ -23,33 +24,44 @@ func sampleCommand() *cobra.Command {
 			if len(arguments) > 0 {
 				name = arguments[0]
 			}
+			if err := o.Validate(); err != nil {
+				return usageError{err}
+			}
 			run, err := lab.OpenRun(name)
 			if err != nil {
 				return err
 			}
 			first := o.Prompt // printed with the first piece, so that an error before it stands alone
+			var unwritten error
 			emit := func(piece string) {
-				fmt.Print(first, piece)
+				if unwritten == nil {
+					_, unwritten = fmt.Print(first, piece)
+				}
 				first = ""
 			}
 			if asJSON {
 				emit = nil
 			}
 			say := func(line string) { fmt.Fprintln(os.Stderr, line) }
-			text := ""
+			text, saved := "", ""
 			if inSession {
-				text, err = sampleInSession(command.Context(), run, backend, o, emit)
+				text, saved, err = sampleInSession(command.Context(), run, backend, o, emit)
 			} else {
 				text, err = lab.Sample(command.Context(), run, backend, o, say, emit)
 			}
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return printJSON(os.Stdout, map[string]any{"run": run.Name, "prompt": o.Prompt, "text": text})
+			switch {
+			case asJSON:
+				err = printJSON(os.Stdout, map[string]any{"run": run.Name, "prompt": o.Prompt, "text": text})
+			case unwritten == nil:
+				_, unwritten = fmt.Println(first)
 			}
-			fmt.Println(first)
-			return nil
+			if saved != "" {
+				say(saved)
+			}
+			return cmp.Or(err, unwritten)
 		},
 	}
 	flags := command.Flags()

@@ -41,30 +41,30 @@ func trainInSession(ctx context.Context, c *config.Config, o lab.TrainOptions, a
 	return nil
 }
 
-// sampleInSession lets the session sample, which keeps the run loaded. It writes the text to out and says what was saved.
-func sampleInSession(ctx context.Context, run *lab.Run, backend string, o lab.SampleOptions, emit func(string)) (string, error) {
+// sampleInSession lets the session sample, which keeps the run loaded. saved says what that was worth.
+func sampleInSession(ctx context.Context, run *lab.Run, backend string, o lab.SampleOptions, emit func(string)) (text, saved string, err error) {
 	found, err := attach(ctx)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	defer found.Close()
-	text := o.Prompt
+	text = o.Prompt
 	for piece, err := range found.Sample(ctx, session.SampleRequest{
 		ModelRequest: session.ModelRequest{Run: run.Folder, Backend: backend}, Prompt: o.Prompt, Tokens: o.Tokens,
 		Sampling: session.Sampling{Temperature: o.Temperature, TopK: o.TopK, TopP: o.TopP, Seed: o.Seed},
 	}) {
 		if err != nil {
-			return text, err
+			return text, "", err
 		}
 		if text += piece.Text; emit != nil {
 			emit(piece.Text)
 		}
 		if u := piece.Usage; u != nil {
-			defer sayErr(fmt.Sprintf("first token after %s; loading and compiling took %s, and the session saved %s",
-				repl.Seconds(u.FirstSeconds), repl.Seconds(u.LoadSeconds+u.CompileSeconds), repl.Seconds(u.SavedSeconds)))
+			saved = fmt.Sprintf("first token after %s; loading and compiling took %s, and the session saved %s",
+				repl.Seconds(u.FirstSeconds), repl.Seconds(u.LoadSeconds+u.CompileSeconds), repl.Seconds(u.SavedSeconds))
 		}
 	}
-	return text, nil
+	return text, saved, nil
 }
 
 // attach reaches the session, starting this program as one if need be.

@@ -71,6 +71,9 @@ func Load(name string, overrides []string) (*Config, error) {
 	if err := c.apply(given); err != nil {
 		return nil, err
 	}
+	if err := c.refuseZeros(append(settings, given...)); err != nil {
+		return nil, err
+	}
 	if err := c.Validate(); err != nil {
 		return nil, blame(err, file.label, settings, given)
 	}
@@ -85,6 +88,9 @@ func (c *Config) Override(overrides []string) error {
 	}
 	changed := c.clone()
 	if err := changed.apply(given); err != nil {
+		return err
+	}
+	if err := changed.refuseZeros(given); err != nil {
 		return err
 	}
 	if err := changed.Validate(); err != nil {
@@ -106,6 +112,9 @@ func parseOverrides(overrides []string) ([]setting, error) {
 		}
 		settings = append(settings, setting{key: key, text: value})
 	}
+	if has(settings, "steps") && slices.ContainsFunc(settings, func(s setting) bool { return s.key == "minutes" && s.text != "0" }) {
+		return nil, errors.New("steps and minutes both say how long to train; give one")
+	}
 	return settings, nil
 }
 
@@ -125,6 +134,32 @@ func (c *Config) apply(settings []setting) error {
 		}
 		if err := c.applyDepth(s); err != nil {
 			return fmt.Errorf("%s%w", s.at, err)
+		}
+	}
+	return nil
+}
+
+// refuseZeros refuses a zero that was written where zero stands for a default that is not zero: who writes final_lr: 0 does
+// not mean 0.05.
+func (c *Config) refuseZeros(settings []setting) error {
+	for _, s := range settings {
+		if number, err := strconv.ParseFloat(s.text, 64); err != nil || number != 0 {
+			continue
+		}
+		for _, derived := range c.Derived() {
+			if derived.Key != s.key {
+				continue
+			}
+			switch value := derived.Value.(type) {
+			case int:
+				if value != 0 {
+					return fmt.Errorf("%s%s %s: leave it out for %d, or write a number from 1", s.at, s.key, s.text, value)
+				}
+			case float64:
+				if value != 0 {
+					return fmt.Errorf("%s%s %s: leave it out for %v, or write a number above 0", s.at, s.key, s.text, value)
+				}
+			}
 		}
 	}
 	return nil

@@ -133,6 +133,16 @@ func TestAPatternOfOnesOwnTakesOnlyVocabAndContextFromTiny(t *testing.T) {
 	require.Equal(t, tiny.Model.Width, named.Model.Width, "a configuration that was asked for keeps its width")
 }
 
+func TestTimeAndNumberOfStepsAreNotAskedForAtOnce(t *testing.T) {
+	_, err := config.Load("", []string{"steps=5", "minutes=1"})
+	require.EqualError(t, err, "steps and minutes both say how long to train; give one")
+	c, err := config.Load("", []string{"steps=5", "minutes=0"})
+	require.NoError(t, err)
+	require.Equal(t, 5, c.Train.Steps)
+	require.Error(t, c.Override([]string{"minutes=1", "steps=5"}))
+	require.NoError(t, c.Override([]string{"minutes=1"}), "a time takes the place of the steps before it")
+}
+
 func TestMistakesAreOneLineWithPlaceKeyAndRemedy(t *testing.T) {
 	for _, test := range []struct{ name, file, want string }{
 		{"an unknown key", "pattern: T2\nstepps: 5", `some.yaml:2:1: unknown key "stepps"; did you mean "steps"? there are run, pattern, depth, `},
@@ -159,8 +169,11 @@ func TestMistakesAreOneLineWithPlaceKeyAndRemedy(t *testing.T) {
 		{"an empty pattern", "pattern: []", `some.yaml:1:10: pattern []: it is empty`},
 		{"a small vocabulary", "pattern: T2\nvocab: 264", `some.yaml:2:8: vocab 264: too small, for 256 bytes and 9 special tokens need an id each; give at least 265`},
 		{"a negative number", "pattern: T2\nsteps: -5", `some.yaml:2:8: steps -5: must lie between 1 and`},
+		{"a zero that would be the default", "pattern: T2\nfinal_lr: 0", `some.yaml:2:11: final_lr 0: leave it out for 0.05, or write a number above 0`},
+		{"a whole zero that would be", "pattern: M\nmamba: {state: 0}", `some.yaml:2:16: mamba.state 0: leave it out for 16, or write a number from 1`},
 		{"an option that does not fit", "pattern: M\nmamba:\n  state: 300", `some.yaml:3:10: mamba.state 300: more than 256 states`},
-		{"options that cannot be", "pattern: M\nmamba:\n  conv: -3", `some.yaml:3:9: mamba options: none may be negative`},
+		{"options that cannot be", "pattern: M\nmamba:\n  state: 8\n  conv: -3", `some.yaml:4:9: mamba.conv -3: may not be negative; leave it out for the default`},
+		{"a fraction that cannot be", "pattern: T\ntransformer: {rope_base: -0.5}", `some.yaml:2:26: transformer.rope_base -0.5: may not be negative; leave it out for the default`},
 		{"too many tokens", "pattern: T\nsteps: 1000000000\nbatch: 1000000\naccumulate: 1000000", `some.yaml:2:8: steps · batch · accumulate · context is`},
 		{"a sample of nothing", "pattern: T\nsample_tokens: 0", `some.yaml:2:16: sample_tokens 0: must lie between 1 and`},
 		{"a hot sample", "pattern: T\nsample_temperature: 101", `some.yaml:2:21: sample_temperature 101: must lie between 0 and 100`},

@@ -25,7 +25,7 @@ import (
 type BenchOptions struct {
 	// Step measures whole optimizer steps; otherwise forward and backward alone.
 	Step bool
-	// Repeats is the measured runs, after two that are not; 0 is 5.
+	// Repeats is the measured runs, after two that are not, at least 1.
 	Repeats int
 	// PeakTFLOPs is the device's matrix peak, if it is known; 0 measures it.
 	PeakTFLOPs float64
@@ -56,6 +56,9 @@ type TrainBench struct {
 
 // BenchTrain measures a model's training on random tokens.
 func BenchTrain(ctx context.Context, c *config.Config, o BenchOptions, say func(string)) (TrainBench, error) {
+	if err := positiveRepeats(o.Repeats); err != nil {
+		return TrainBench{}, err
+	}
 	model, err := models.New(c.Model)
 	if err != nil {
 		return TrainBench{}, err
@@ -85,7 +88,7 @@ func BenchTrain(ctx context.Context, c *config.Config, o BenchOptions, say func(
 		passes = options.Accumulate
 	}
 	say(fmt.Sprintf("model %s: %d parameters; compiling", result.Pattern, result.Parameters))
-	if err := measure(ctx, device, model, options, max(o.Repeats, 1), &result); err != nil {
+	if err := measure(ctx, device, model, options, o.Repeats, &result); err != nil {
 		return result, err
 	}
 	tokens := float64(options.Batch * model.Config.Context * passes)
@@ -94,6 +97,14 @@ func BenchTrain(ctx context.Context, c *config.Config, o BenchOptions, say func(
 	result.PeakShare = result.TFLOPs / result.PeakTFLOPs
 	result.Decisions = xla.Decisions()
 	return result, nil
+}
+
+// positiveRepeats refuses a median of nothing.
+func positiveRepeats(repeats int) error {
+	if repeats < 1 {
+		return fmt.Errorf("bench: repeats %d: must be positive", repeats)
+	}
+	return nil
 }
 
 func benchPass(ctx context.Context, device *xla.Device, model *models.Model, options train.Options, repeats int, result *TrainBench) error {

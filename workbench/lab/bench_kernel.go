@@ -1,8 +1,10 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -49,9 +51,41 @@ type kernelCase struct {
 // KernelNames lists what BenchKernel measures.
 var KernelNames = []string{"scan", "conv", "attention"}
 
-// BenchKernel measures one of KernelNames in the device's compute dtype.
+// maxKernelNumbers bounds what one tensor of a measurement holds, at 8 GiB of float32.
+const maxKernelNumbers = 1 << 31
+
+// validate refuses sizes of which no graph can be made, or that no machine could hold.
+func (s KernelShape) validate(name string) error {
+	type size struct {
+		flag  string
+		value int
+	}
+	sizes := map[string][]size{
+		"scan":      {{"batch", s.Batch}, {"context", s.Time}, {"inner", s.Channels}, {"state", s.States}},
+		"conv":      {{"batch", s.Batch}, {"context", s.Time}, {"inner", s.Channels}, {"conv", s.Taps}},
+		"attention": {{"batch", s.Batch}, {"context", s.Time}, {"heads", s.Heads}, {"head_dim", s.Channels}},
+	}[name]
+	for _, size := range sizes {
+		if size.value < 1 || size.value > maxKernelNumbers {
+			return fmt.Errorf("bench %s: %s %d: must lie between 1 and %d", name, size.flag, size.value, maxKernelNumbers)
+		}
+	}
+	numbers := float64(s.Batch) * float64(s.Time) * float64(s.Channels) * float64(max(s.Heads, 1))
+	if numbers > maxKernelNumbers {
+		return fmt.Errorf("bench %s: one tensor would hold %.3g numbers, and at most %d are measured; lower batch or context", name, numbers, maxKernelNumbers)
+	}
+	return nil
+}
+
+// BenchKernel measures one of KernelNames in the device's compute dtype, as the median of so many repeats.
 func BenchKernel(ctx context.Context, name, backend string, shape KernelShape, repeats int) (KernelBench, error) {
 	result := KernelBench{Operation: name, Shape: shape}
+	if !slices.Contains(KernelNames, name) {
+		return result, fmt.Errorf("bench %q: unknown operation; there are %v", name, KernelNames)
+	}
+	if err := cmp.Or(shape.validate(name), positiveRepeats(repeats)); err != nil {
+		return result, err
+	}
 	device, err := xla.Open(backend)
 	if err != nil {
 		return result, err
@@ -66,8 +100,6 @@ func BenchKernel(ctx context.Context, name, backend string, shape KernelShape, r
 		c = convCase(device.Compute, shape)
 	case "attention":
 		c = attentionCase(device.Compute, shape)
-	default:
-		return result, fmt.Errorf("bench %q: unknown operation; there are %v", name, KernelNames)
 	}
 	result.Bytes = c.bytes
 	if result.ForwardMs, err = c.measure(ctx, device, repeats, false); err != nil {
@@ -121,7 +153,7 @@ func (c kernelCase) measure(ctx context.Context, device *xla.Device, repeats int
 		return 0, err
 	}
 	defer program.Close()
-	seconds, err := median(ctx, max(repeats, 1), func() error {
+	seconds, err := median(ctx, repeats, func() error {
 		outputs, err := program.Run(arguments...)
 		if err != nil {
 			return err

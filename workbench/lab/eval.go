@@ -143,7 +143,7 @@ func (e *evaluation) runAll(ctx context.Context, tasks []evalTask, other *eval.R
 	for _, task := range tasks {
 		result, err := task.run(ctx)
 		if ctx.Err() != nil {
-			return ErrInterrupted
+			return interruption(fmt.Sprintf("evaluate %s: interrupted; the tasks that were finished are in %s", e.run.Name, e.folder))
 		}
 		if err != nil {
 			e.options.Say("failed: " + task.named(err))

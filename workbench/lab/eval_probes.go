@@ -58,6 +58,7 @@ func RunProbes(ctx context.Context, s ProbeSettings, backend, folder string, say
 	}
 	defer device.Finalize()
 	study := &ProbeStudy{Settings: s, Backend: device.Kind, Compute: strings.ToLower(device.Compute.String())}
+	trained := 0
 	for _, p := range found {
 		all, err := p.Equal(patterns, s.Width, s.Length)
 		if err != nil {
@@ -67,11 +68,12 @@ func RunProbes(ctx context.Context, s ProbeSettings, backend, folder string, say
 			for seed := range uint64(s.Seeds) {
 				points, err := trainProbe(ctx, device, p, model, s, seed+1)
 				if ctx.Err() != nil {
-					return study, ErrInterrupted
+					return study, interruption(fmt.Sprintf("probes: interrupted after %d of %d trainings; each one finished is in %s", trained, len(found)*len(all)*s.Seeds, folder))
 				}
 				if err != nil {
 					return study, err
 				}
+				trained++
 				study.Points = append(study.Points, points...)
 				say(describePoints(points))
 				if err := saveStudy(study, p, folder); err != nil {

@@ -27,6 +27,8 @@ func TestASmallModelLearnsAProbe(t *testing.T) {
 func TestAnInterruptedStudyIsSaid(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err := RunProbes(ctx, ProbeSettings{Patterns: []string{"T"}, Width: 16}, "go", filepath.Join(t.TempDir(), "probes"), nil)
+	folder := filepath.Join(t.TempDir(), "probes")
+	_, err := RunProbes(ctx, ProbeSettings{Patterns: []string{"T"}, Probes: []string{"recall"}, Width: 16}, "go", folder, nil)
 	require.ErrorIs(t, err, ErrInterrupted)
+	require.EqualError(t, err, "probes: interrupted after 0 of 1 trainings; each one finished is in "+folder)
 }

@@ -7,33 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"tandem/workbench/data"
 	"tandem/workbench/eval"
 )
-
-// The groups of tasks that a name may stand for.
-const (
-	taskBits = "bpb"
-	taskCore = "core"
-	taskChat = "chat"
-)
-
-// chatTasks are asked in conversations.
-var chatTasks = []string{eval.ARCEasy, eval.ARCChallenge, eval.MMLU, eval.GSM8K, eval.HumanEval}
-
-// EvalTasks lists the names of tasks for messages.
-func EvalTasks() string {
-	return strings.Join(append([]string{taskBits, taskCore, taskCore + "/LABEL", eval.GoDoc, taskChat}, chatTasks...), ", ")
-}
-
-// isAsked says whether a task is put as questions, to a run that is tuned.
-func isAsked(task string) bool {
-	name, _, _ := strings.Cut(task, "=")
-	return name == taskChat || name == eval.GoDoc || slices.Contains(chatTasks, name)
-}
 
 // evalTask is one line of the report to be.
 type evalTask struct {
@@ -53,23 +31,24 @@ func (e *evaluation) plan(ctx context.Context) (tasks []evalTask, err error) {
 		asked = e.found()
 	}
 	for _, entry := range asked {
+		if err := checkTask(entry); err != nil {
+			return nil, err
+		}
 		name, spec, _ := strings.Cut(entry, "=")
 		var added []evalTask
 		switch {
-		case name == taskBits && spec == "":
+		case name == taskBits:
 			added = []evalTask{e.bits(data.Train), e.bits(data.Validation)}
-		case (name == taskCore || strings.HasPrefix(name, taskCore+"/")) && spec == "":
+		case isCore(name):
 			added, err = e.core(ctx, strings.TrimPrefix(strings.TrimPrefix(name, taskCore), "/"))
-		case name == eval.GoDoc && (spec == "" || spec == data.QuestionsSpec || strings.HasPrefix(spec, data.QuestionsSpec+":")):
+		case name == eval.GoDoc:
 			added = []evalTask{e.godoc(data.Train, spec), e.godoc(data.Validation, spec)}
-		case name == taskChat && spec == "":
+		case name == taskChat:
 			for _, one := range chatTasks {
 				added = append(added, e.conversation(one, ""))
 			}
-		case slices.Contains(chatTasks, name):
-			added = []evalTask{e.conversation(name, spec)}
 		default:
-			err = fmt.Errorf("unknown task %q; there are %s, and of the last five NAME=SPEC with a corpus, and %s=%s:PACKAGE", entry, EvalTasks(), eval.GoDoc, data.QuestionsSpec)
+			added = []evalTask{e.conversation(name, spec)}
 		}
 		if err != nil {
 			return nil, err

@@ -46,6 +46,7 @@ func TestBitsPerByteAreThoseOfTheTraining(t *testing.T) {
 			}
 		}})
 		require.ErrorIs(t, err, ErrInterrupted)
+		require.EqualError(t, err, "evaluate small: interrupted; the tasks that were finished are in runs/small/eval/step-000003", "no checkpoint was saved, and none is resumed")
 		require.Len(t, report.Results, 2)
 	})
 

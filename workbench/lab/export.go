@@ -42,6 +42,9 @@ func Export(run *Run, name string, exact bool, say func(string)) (exported Expor
 	if err != nil {
 		return exported, fmt.Errorf("export %s: %w", run.Name, err)
 	}
+	if _, err := weightsOf(model, snapshot.Model); err != nil {
+		return exported, fmt.Errorf("export %s: %s: %w", run.Name, entry.Dir, err)
+	}
 	exported = Exported{Run: run.Name, Folder: folder, Step: entry.Step, Parameters: model.Parameters()}
 	if !exact {
 		narrow(snapshot.Model, model)

@@ -72,6 +72,27 @@ func TestAnExportAnswersAsItsRunDoesAndIsAFifthOfIt(t *testing.T) {
 		_, err := Export(run, "exact", false, quiet)
 		require.EqualError(t, err, "export small: runs/exact exists; give another name")
 	})
+	t.Run("weights of another architecture than run.json's are not exported", func(t *testing.T) {
+		other, err := OpenRun("exact")
+		require.NoError(t, err)
+		other.Info.Config.Model.Width = 64
+		_, err = Export(other, "never", false, quiet)
+		require.EqualError(t, err, `export exact: runs/exact/step-000003: "embedding" has shape [300 32] there and [300 64] in the model of run.json; the checkpoint is of another architecture`)
+		require.NoDirExists(t, runFolder("never"))
+	})
+	t.Run("a tokenizer of another vocabulary is refused, and a lost one named", func(t *testing.T) {
+		other, err := OpenRun("small-copy")
+		require.NoError(t, err)
+		path := filepath.Join(other.Folder, tokenizerFile)
+		shorter, err := TrainTokenizer(context.Background(), "corpus", 280)
+		require.NoError(t, err)
+		require.NoError(t, shorter.Save(path))
+		_, err = Sample(context.Background(), other, "go", SampleOptions{}, quiet, nil)
+		require.EqualError(t, err, "load tokenizer runs/small-copy/tokenizer.json: it has 280 tokens and the model 300; take the tokenizer and the vocab that the run was trained with")
+		require.NoError(t, os.Remove(path))
+		_, err = other.Tokenizer()
+		require.ErrorContains(t, err, "no such file or directory; restore it from a copy, such as an export of the run")
+	})
 	t.Run("a run without a checkpoint leaves nothing behind", func(t *testing.T) {
 		bare, err := OpenRun("exact")
 		require.NoError(t, err)

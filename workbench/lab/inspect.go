@@ -30,6 +30,13 @@ const (
 // ErrInterrupted is what TrainConfig returns when its context was cancelled.
 var ErrInterrupted = train.ErrInterrupted
 
+// interruption is ErrInterrupted in the words of work that has no checkpoint.
+type interruption string
+
+func (i interruption) Error() string { return string(i) }
+
+func (i interruption) Unwrap() error { return ErrInterrupted }
+
 // Account is a model's parameters by part.
 type Account struct {
 	Pattern string `json:"pattern"`

@@ -24,7 +24,8 @@ func rl(t testing.TB, ctx context.Context, o RLOptions, overrides ...string) (*R
 		return RL(ctx, c, o)
 	}
 	c := RLConfig(o.Parent)
-	require.NoError(t, c.Override(append([]string{"steps=4", "batch=2", "eval_every=2", "save_every=100"}, overrides...)))
+	c.Train.Steps = 4
+	require.NoError(t, c.Override(append([]string{"batch=2", "eval_every=2", "save_every=100"}, overrides...)))
 	s := &o.Settings
 	if s.Questions == 0 {
 		s.Questions, s.Group, s.HeldQuestions, s.HeldSamples = 2, 4, 3, 2
@@ -174,7 +175,10 @@ func TestQuestionsComeFromArithmeticAndFromFiles(t *testing.T) {
 	lines := []string{`{"question":"1+1?","answer":"#### 2"}`, `{"question":"none","answer":"two"}`, fmt.Sprintf(`{"question":"%s","answer":"#### 2"}`, strings.Repeat("long ", 40))}
 	require.NoError(t, os.WriteFile("few.jsonl", []byte(strings.Join(lines, "\n")), 0o666))
 	var said []string
-	result, err = rl(t, t.Context(), RLOptions{Parent: parent, Say: func(line string) { said = append(said, line) }, Settings: RLSettings{Held: ArithmeticSpec}}, "data=few.jsonl", "steps=0", "run=few")
+	c := RLConfig(parent)
+	require.NoError(t, c.Override([]string{"data=few.jsonl", "batch=2", "run=few"}))
+	result, err = RL(t.Context(), c, RLOptions{Parent: parent, Say: func(line string) { said = append(said, line) },
+		Settings: RLSettings{Held: ArithmeticSpec, Questions: 2, Group: 4, HeldQuestions: 3, HeldSamples: 2, MaxTokens: 8}})
 	require.NoError(t, err)
 	require.Equal(t, 1, result.Steps, "a round asks the one question twice")
 	require.Contains(t, said, `questions few.jsonl: 1 to learn, 3 held out; skipped 2: few.jsonl:2: its answer has no "#### number"`)

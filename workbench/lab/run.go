@@ -107,9 +107,18 @@ func existingRuns() string {
 	return "there are " + strings.Join(names, ", ")
 }
 
-// Tokenizer reads the run's tokenizer.
+// Tokenizer reads the run's tokenizer. It must have as many tokens as the model: with another one every text would be read
+// and written wrong.
 func (r *Run) Tokenizer() (*tokenizer.Tokenizer, error) {
-	return tokenizer.Load(filepath.Join(r.Folder, tokenizerFile))
+	path := filepath.Join(r.Folder, tokenizerFile)
+	tok, err := tokenizer.Load(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w; restore it from a copy, such as an export of the run", err)
+	}
+	if has, wants := tok.VocabSize(), r.Info.Config.Resolved().Model.Vocab; has != wants {
+		return nil, fmt.Errorf("load tokenizer %s: it has %d tokens and the model %d; take the tokenizer and the vocab that the run was trained with", path, has, wants)
+	}
+	return tok, nil
 }
 
 // Model builds the run's model, without weights.

@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gomlx/compute/shapes"
@@ -26,6 +27,21 @@ type SampleOptions struct {
 	TopK        int
 	TopP        float64
 	Seed        uint64
+}
+
+// Validate reports the first option that cannot be, without a model.
+func (o SampleOptions) Validate() error {
+	if o.Tokens < 0 {
+		return fmt.Errorf("sample: tokens %d: may not be negative; 0 is the default", o.Tokens)
+	}
+	if err := o.sampling().Validate(); err != nil {
+		return fmt.Errorf("sample: %w", err)
+	}
+	return nil
+}
+
+func (o SampleOptions) sampling() generate.Sampling {
+	return generate.Sampling{Temperature: o.Temperature, TopK: o.TopK, TopP: o.TopP, Seed: o.Seed}
 }
 
 // Sample continues a prompt with a run's newest checkpoint. Each piece of text is passed to emit, if that is not nil, as
@@ -84,16 +100,13 @@ func newestWeights(run *Run, model *models.Model, device *xla.Device) ([]*tensor
 	if err != nil {
 		return nil, entry, skipped, err
 	}
-	saved := map[string]checkpoint.Tensor{}
-	for _, tensor := range snapshot.Model {
-		saved[tensor.Name] = tensor
+	saved, err := weightsOf(model, snapshot.Model)
+	if err != nil {
+		return nil, entry, skipped, fmt.Errorf("load %s: %w", entry.Dir, err)
 	}
 	var weights []*tensors.Tensor
-	for _, weight := range model.Weights() {
-		tensor, ok := saved[weight.Name]
-		if !ok || fmt.Sprint(tensor.Shape) != fmt.Sprint(weight.Shape) {
-			return nil, entry, skipped, fmt.Errorf("load %s: %q has shape %v there and %v in the model of run.json; the checkpoint is of another architecture", entry.Dir, weight.Name, tensor.Shape, weight.Shape)
-		}
+	for i, weight := range model.Weights() {
+		tensor := saved[i]
 		loaded, err := tensors.FromRaw(device.Backend, 0, shapeOf(weight), tensor.Widened().Data) // an export is narrow
 		if err != nil {
 			return nil, entry, skipped, fmt.Errorf("load %s: %q: %w", entry.Dir, weight.Name, err)
@@ -103,14 +116,29 @@ func newestWeights(run *Run, model *models.Model, device *xla.Device) ([]*tensor
 	return weights, entry, skipped, nil
 }
 
+// weightsOf puts a checkpoint's tensors in the order of model.Weights(), if they are that model's.
+func weightsOf(model *models.Model, saved []checkpoint.Tensor) (ordered []checkpoint.Tensor, err error) {
+	named := map[string]checkpoint.Tensor{}
+	for _, tensor := range saved {
+		named[tensor.Name] = tensor
+	}
+	for _, weight := range model.Weights() {
+		tensor, ok := named[weight.Name]
+		if !ok || !slices.Equal(tensor.Shape, weight.Shape) {
+			return nil, fmt.Errorf("%q has shape %v there and %v in the model of run.json; the checkpoint is of another architecture", weight.Name, tensor.Shape, weight.Shape)
+		}
+		ordered = append(ordered, tensor)
+	}
+	return ordered, nil
+}
+
 // continueText generates after a prompt, from a fresh state.
 func continueText(ctx context.Context, engine *generate.Engine, tok *tokenizer.Tokenizer, o SampleOptions, emit func(string)) (string, error) {
 	prompt := tok.AppendEncode([]int32{tok.BOS()}, o.Prompt)
 	var text strings.Builder
 	text.WriteString(o.Prompt)
 	options := generate.GenerateOptions{
-		MaxTokens: o.Tokens, Stop: []int32{tok.BOS()},
-		Sampling: generate.Sampling{Temperature: o.Temperature, TopK: o.TopK, TopP: o.TopP, Seed: o.Seed},
+		MaxTokens: o.Tokens, Stop: []int32{tok.BOS()}, Sampling: o.sampling(),
 	}
 	for token, err := range engine.Generate(ctx, [][]int32{prompt}, options) {
 		if err != nil {

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,7 +99,7 @@ func readConversations(ctx context.Context, spec string, template *chat.Template
 			reasons = append(reasons, fmt.Sprintf("%d: %s (%s)", skipped.Count, skipped.Reason, skipped.First))
 		}
 		return nil, fmt.Errorf("conversations %s: none of %d is left to learn, %d held out, skipped %s; give others, or a model with a longer context",
-			spec, c.Read, c.Validation, strings.Join(append(reasons, "no more"), "; "))
+			spec, c.Read, c.Validation, cmp.Or(strings.Join(reasons, "; "), "none"))
 	}
 	return c, nil
 }

@@ -48,7 +48,7 @@ func base(t testing.TB) *Run {
 	return result.Run
 }
 
-// tune tunes the run for 12 steps, or as the overrides say.
+// tune tunes the run for 12 steps, or as epochs and overrides say.
 func tune(t testing.TB, ctx context.Context, o TuneOptions, overrides ...string) (*TuneResult, error) {
 	t.Helper()
 	var c *config.Config
@@ -56,7 +56,11 @@ func tune(t testing.TB, ctx context.Context, o TuneOptions, overrides ...string)
 		c = o.Resume.Info.Config
 	} else {
 		c = TuneConfig(o.Parent)
-		overrides = append([]string{"data=talk.jsonl", "steps=12", "batch=2", "log_every=1", "eval_every=6", "save_every=100", "sample_tokens=4"}, overrides...)
+		usual := []string{"data=talk.jsonl", "batch=2", "log_every=1", "eval_every=6", "save_every=100", "sample_tokens=4"}
+		if o.Epochs == 0 {
+			usual = append(usual, "steps=12")
+		}
+		overrides = append(usual, overrides...)
 	}
 	require.NoError(t, c.Override(overrides))
 	return Tune(ctx, c, o)
@@ -79,7 +83,7 @@ func TestTuningLearnsConversationsAndCountsWhatItSkips(t *testing.T) {
 	require.NoError(t, os.WriteFile("tasks/gsm8k.jsonl", []byte(`{"question":"1+1?","answer":"#### 2"}`), 0o666))
 	var said []string
 	say := func(line string) { said = append(said, line) }
-	result, err := tune(t, t.Context(), TuneOptions{Parent: parent, Epochs: 3, Tasks: tasks, Say: say}, "steps=0", "eval_every=20")
+	result, err := tune(t, t.Context(), TuneOptions{Parent: parent, Epochs: 3, Tasks: tasks, Say: say}, "eval_every=20")
 	require.NoError(t, err)
 	require.Equal(t, "base-sft-001", result.Name)
 	require.Equal(t, &Parent{Run: "base", Checkpoint: "step-000004", Step: 4, Optimizer: true}, result.Parent)

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"tandem/workbench/chat"
 	"tandem/workbench/config"
+	"tandem/workbench/data"
 	"tandem/workbench/train"
 )
 
@@ -147,6 +150,43 @@ func (o SpeedrunOptions) Validate() error {
 	return err
 }
 
+// lookAhead refuses what only a late stage would, after the base was trained in vain: tasks that do not exist, and
+// conversations on this machine that are not there or of no known format.
+func (w SpeedrunWish) lookAhead(ctx context.Context) error {
+	for _, task := range w.Tasks {
+		if err := checkTask(task); err != nil {
+			return fmt.Errorf("speedrun: tasks: %w", err)
+		}
+	}
+	if _, err := os.Stat(w.TasksData); w.TasksData != "" && err != nil {
+		return fmt.Errorf("speedrun: tasks_data %q: %w; give a folder that holds NAME.jsonl of each task", w.TasksData, err)
+	}
+	if w.Conversations == "" {
+		return nil
+	}
+	if err := findConversations(ctx, w.Conversations); err != nil {
+		return fmt.Errorf("speedrun: %w", err)
+	}
+	return nil
+}
+
+// findConversations reads the first conversation of each part of spec that is on this machine.
+func findConversations(ctx context.Context, spec string) error {
+	for _, part := range strings.Split(spec, ",") {
+		part = strings.TrimSpace(part)
+		if strings.HasPrefix(part, "hf:") || data.FindPreset(part) != nil {
+			continue
+		}
+		for _, err := range examplesOf(ctx, part, func(string) {}) {
+			if refused := new(chat.Refused); err != nil && !errors.As(err, &refused) {
+				return err
+			}
+			break
+		}
+	}
+	return nil
+}
+
 // given are the keys that take the place of what would be derived. A zero stands for the default, but where it means none.
 func (w SpeedrunWish) given() map[string]bool {
 	keys := map[string]bool{"ratio": w.Ratio != 0}
@@ -187,19 +227,10 @@ func (s *speedrun) do(ctx context.Context, stage string) error {
 	return errors.Join(err, s.save())
 }
 
-// interruption is ErrInterrupted in a speedrun's words.
-type interruption struct{ at string }
-
-func (i interruption) Error() string {
-	return fmt.Sprintf("speedrun: interrupted in %s; nothing is lost, and the same command goes on from there", i.at)
-}
-
-func (i interruption) Unwrap() error { return ErrInterrupted }
-
 // worded words an error that the end of ctx may have caused.
 func worded(ctx context.Context, err error, at string) error {
 	if err != nil && (ctx.Err() != nil || errors.Is(err, ErrInterrupted)) {
-		return interruption{at}
+		return interruption(fmt.Sprintf("speedrun: interrupted in %s; nothing is lost, and the same command goes on from there", at))
 	}
 	return err
 }

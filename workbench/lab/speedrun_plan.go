@@ -158,6 +158,9 @@ func (p *planner) configure() (err error) {
 
 // make derives the plan: the horizon, the step's shape, the rates, and what it all takes.
 func (p *planner) make(ctx context.Context) (plan SpeedrunPlan, err error) {
+	if err := p.options.lookAhead(ctx); err != nil {
+		return plan, err
+	}
 	if p.horizon, err = config.NewHorizon(p.config.Model, p.options.Ratio, 0); err != nil {
 		return plan, fmt.Errorf("speedrun: %w", err)
 	}

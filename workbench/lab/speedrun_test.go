@@ -92,14 +92,47 @@ func TestWhatIsGivenTakesThePlaceOfWhatIsDerived(t *testing.T) {
 	require.Equal(t, 5, given, "depth, batch, accumulate, weight_decay and steps are said to be given")
 }
 
-func TestZeroStandsForTheDefaultButNoDecayIsNone(t *testing.T) {
+func TestNoDecayIsNotTheUsualDecay(t *testing.T) {
 	usual, err := planFor(t, "h100")
 	require.NoError(t, err)
-	zeros, err := planFor(t, "h100", "batch=0", "accumulate=0", "steps=0", "lr_scale=0.0", "minutes=0", "warmdown=0", "weight_decay=0")
+	without, err := planFor(t, "h100", "minutes=0", "weight_decay=0")
 	require.NoError(t, err)
-	require.Zero(t, zeros.Config.Train.WeightDecay)
-	zeros.Config.Train.WeightDecay = usual.Config.Train.WeightDecay
-	require.Equal(t, usual.Config.Train, zeros.Config.Train)
+	require.Zero(t, without.Config.Train.WeightDecay)
+	without.Config.Train.WeightDecay = usual.Config.Train.WeightDecay
+	require.Equal(t, usual.Config.Train, without.Config.Train)
+}
+
+func TestWhatALateStageNeedsIsLookedForBeforeTheBaseIsTrained(t *testing.T) {
+	folder := t.TempDir()
+	strange := filepath.Join(folder, "strange.jsonl")
+	require.NoError(t, os.WriteFile(strange, []byte(`{"text": "no conversation"}`+"\n"), 0o644))
+	good := filepath.Join(folder, "good.jsonl")
+	require.NoError(t, os.WriteFile(good, []byte(`{"messages": [{"role": "wizard", "content": "only this one is skipped"}]}`+"\n"), 0o644))
+	for name, c := range map[string]struct {
+		wish SpeedrunWish
+		want string
+	}{
+		"a task that does not exist":        {SpeedrunWish{Tasks: []string{"bpb", "chess"}}, `speedrun: tasks: unknown task "chess"; there are bpb`},
+		"a folder of tasks that is not":     {SpeedrunWish{TasksData: "nowhere"}, `speedrun: tasks_data "nowhere": stat nowhere: no such file or directory; give a folder`},
+		"a file that does not exist":        {SpeedrunWish{Conversations: "nowhere.jsonl"}, `speedrun: open conversations "nowhere.jsonl": no such file or folder; give godoc-chat`},
+		"a second file that does not exist": {SpeedrunWish{Conversations: good + ", nowhere.jsonl"}, `open conversations "nowhere.jsonl"`},
+		"a file of no known format":         {SpeedrunWish{Conversations: strange}, `strange.jsonl:1: the fields text are of no known format`},
+		"a conversation that is refused":    {SpeedrunWish{Conversations: good}, ""},
+		"a dataset that is elsewhere":       {SpeedrunWish{Conversations: "hf:owner/name"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			c.wish.Overrides = []string{"backend=go", "depth=2", "steps=4"}
+			_, err := Speedrun(context.Background(), SpeedrunOptions{Name: "one", SpeedrunWish: c.wish, Stages: []string{stageReport}})
+			require.Error(t, err)
+			if c.want == "" {
+				require.NotContains(t, err.Error(), "conversations")
+				return
+			}
+			require.ErrorContains(t, err, c.want)
+			require.NoDirExists(t, "runs", "nothing was begun")
+		})
+	}
 }
 
 func TestABatchThatDoesNotFitIsRefusedWithOneThatDoes(t *testing.T) {

@@ -36,6 +36,9 @@ func Lines(ctx context.Context, taker Taker, in io.Reader) error {
 				if ctx.Err() != nil {
 					return fmt.Errorf("read standard input: %w", ctx.Err())
 				}
+				if errors.Is(scanner.Err(), bufio.ErrTooLong) {
+					return fmt.Errorf("read line %d of standard input: it is longer than %d bytes; give it in shorter lines", number, maxLine)
+				}
 				if err := scanner.Err(); err != nil {
 					return fmt.Errorf("read line %d of standard input: %w", number, err)
 				}

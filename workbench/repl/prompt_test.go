@@ -74,6 +74,7 @@ func TestScripts(t *testing.T) {
 		"an unknown verb suggests one and lists all":       {"trian", nil, `^line 1: unknown verb "trian"; did you mean "train"\? there are pattern, set, .*, quit$`},
 		"a word far from every verb":                       {"xylophone", nil, `unknown verb "xylophone"; there are pattern`},
 		"the first error ends a script and names its line": {"runs\n\nmemory --gpu\npattern T4", []string{`^run +steps[^T]*$`}, `^line 3: `},
+		"a line without an end":                            {"pattern T2\n" + strings.Repeat("x", maxLine+1), nil, `^read line 2 of standard input: it is longer than 1048576 bytes; give it in shorter lines$`},
 		"quit ends a script":                               {"quit\nnonsense", nil, ""},
 		"settings that are saved can be loaded":            {"pattern (TM)2\nset mamba.state 8\nsave a.yaml\nload tiny\nload a.yaml\nset mamba.state", []string{`are in a.yaml`, `\(TM\)2: 4 layers`, `mamba.state 8\n$`}, ""},
 		"settings need the name of a file":                 {"save mine", nil, `save "mine": .* a name that ends in .yaml`},

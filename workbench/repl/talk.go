@@ -54,17 +54,20 @@ func (t *Talk) Ask(ctx context.Context, message string) error {
 	options := t.Options
 	options.Sampling.Seed += t.turns
 	t.turns++
-	view := answerView{out: t.Out}
+	out := &keeper{out: t.Out}
 	if t.JSON {
-		view.out = io.Discard
+		out.out = io.Discard
 	}
+	view := answerView{out: out}
 	var failed error
 	for delta, err := range t.Session.Ask(ctx, message, options) {
 		if err != nil {
 			failed = err
 			break
 		}
-		view.show(delta)
+		if view.show(delta); out.err != nil {
+			return fmt.Errorf("write the answer: %w", out.err)
+		}
 	}
 	if view.seen || failed == nil {
 		view.end()
@@ -72,10 +75,28 @@ func (t *Talk) Ask(ctx context.Context, message string) error {
 	if failed != nil {
 		return failed
 	}
+	if out.err != nil {
+		return fmt.Errorf("write the answer: %w", out.err)
+	}
 	if t.JSON {
 		return t.printAnswer(message)
 	}
 	return nil
+}
+
+// keeper keeps the first error of a writer, for what is written piece by piece.
+type keeper struct {
+	out io.Writer
+	err error
+}
+
+func (k *keeper) Write(text []byte) (int, error) {
+	if k.err != nil {
+		return 0, k.err
+	}
+	n, err := k.out.Write(text)
+	k.err = err
+	return n, err
 }
 
 // chatJSON is one answer in JSON.

@@ -24,13 +24,14 @@ const (
 
 // Run is an entry of List.
 type Run struct {
-	Name string
-	Dir  string
+	Name string `json:"name"`
+	Dir  string `json:"folder"`
 	// Modified is when the metrics, or else run.json, last changed.
-	Modified time.Time
-	Summary  Summary
-	// Problem says why there is no summary; empty where there is one.
-	Problem string
+	Modified time.Time `json:"modified"`
+	// Summary is empty for a run without metrics, such as an export.
+	Summary Summary `json:"summary"`
+	// Problem says why metrics that are there could not be read.
+	Problem string `json:"problem,omitempty"`
 }
 
 // List finds the runs in a folder, newest first: its folders that hold run.json or metrics.jsonl. Anything else is
@@ -56,7 +57,7 @@ func List(runsDir string) ([]Run, error) {
 			continue
 		}
 		run.Summary, err = SummarizeFile(filepath.Join(run.Dir, MetricsFile))
-		if err != nil {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			run.Problem = err.Error()
 		}
 		runs = append(runs, run)

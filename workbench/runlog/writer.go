@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -117,6 +118,23 @@ func (w *Writer) Write(r Record) error {
 		return fmt.Errorf("write metrics of step %d: %w", r.Step, err)
 	}
 	return nil
+}
+
+// Present returns an error when the file no longer stands where it was opened: its folder was deleted, moved or replaced,
+// and what is written goes nowhere that anyone will look.
+func (w *Writer) Present() error {
+	opened, err := w.file.Stat()
+	if err != nil {
+		return fmt.Errorf("check metrics: %w", err)
+	}
+	there, err := os.Stat(w.file.Name())
+	if err == nil && os.SameFile(opened, there) {
+		return nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("check metrics: %w", err)
+	}
+	return fmt.Errorf("%s is gone: it was deleted, moved or replaced while it was being written", w.file.Name())
 }
 
 // Sync returns when everything written is on the disk.

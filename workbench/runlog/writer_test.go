@@ -38,6 +38,27 @@ func TestARecordIsOneFlatObject(t *testing.T) {
 		`"grad":"NaN","loss":3.25,"lr":2e-7,"tokens":1000000000,"note":"a \"b\"\nc"}`, string(line))
 }
 
+func TestAWriterKnowsWhenItsFileIsNoLongerThere(t *testing.T) {
+	for name, harm := range map[string]func(t *testing.T, path string){
+		"deleted with its folder": func(t *testing.T, path string) { require.NoError(t, os.RemoveAll(filepath.Dir(path))) },
+		"moved":                   func(t *testing.T, path string) { require.NoError(t, os.Rename(path, path+".old")) },
+		"replaced": func(t *testing.T, path string) {
+			require.NoError(t, os.Rename(path, path+".old"))
+			writeFile(t, path, "{}")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "run", MetricsFile)
+			require.NoError(t, os.Mkdir(filepath.Dir(path), 0o777))
+			w := mustOpen(t, path)
+			defer w.Close()
+			require.NoError(t, w.Present())
+			harm(t, path)
+			require.EqualError(t, w.Present(), path+" is gone: it was deleted, moved or replaced while it was being written")
+		})
+	}
+}
+
 func TestRecordsComeBackAsTheyWereWritten(t *testing.T) {
 	records := []Record{
 		{Kind: KindStep, Step: 1, Time: noon, Values: map[string]float64{"a": -0.1, "b": math.Inf(1), "c": math.Inf(-1), "d": math.MaxFloat64, "e": 5e-324}},

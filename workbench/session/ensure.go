@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -46,7 +47,7 @@ func greet(ctx context.Context, p place, method, build string) (*Client, error) 
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || (err != nil && !p.served()):
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || hungUp(err) || (err != nil && !p.served()):
 		return nil, fmt.Errorf("%w in %s", ErrNone, p.runs())
 	case err != nil:
 		return nil, fmt.Errorf("attach to the session in %s: %w", p.runs(), err)
@@ -70,6 +71,11 @@ func greet(ctx context.Context, p place, method, build string) (*Client, error) 
 			h.PID, h.Build, build, stop))
 	}
 	return c, nil
+}
+
+// hungUp says whether a session closed the connection before it answered, as one does that ends just then.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // Start says how to start a session.

@@ -3,6 +3,7 @@
 package session
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/stretchr/testify/require"
 )
 
@@ -51,6 +53,33 @@ func TestClientsThatComeAtOnceShareOneSession(t *testing.T) {
 		require.Equal(t, found[0].Process().PID, c.Process().PID)
 	}
 	require.NoError(t, found[0].Shutdown(soon(t)))
+}
+
+func TestASessionThatEndsBeforeItAnswersIsNone(t *testing.T) {
+	runs := runsFolder(t)
+	p, err := placeIn(runs)
+	require.NoError(t, err)
+	require.NoError(t, p.make())
+	lock := flock.New(p.file(serveLock))
+	require.NoError(t, lock.Lock()) // it has not quite gone
+	defer lock.Unlock()
+	var listener net.Listener
+	require.NoError(t, p.reach(func(path string) (err error) {
+		listener, err = net.Listen("unix", path)
+		return err
+	}))
+	defer listener.Close()
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			connection.Close()
+		}
+	}()
+	_, err = Dial(soon(t), runs, "test")
+	require.ErrorIs(t, err, ErrNone)
 }
 
 func TestASessionThatWasKilledIsTold(t *testing.T) {

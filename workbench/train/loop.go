@@ -214,6 +214,9 @@ func (l *Loop) save() error {
 	if err != nil {
 		return fmt.Errorf("save step %d: %w", l.Trainer.At(), err)
 	}
+	if err := l.Log.Present(); err != nil { // a checkpoint in a folder made anew could not be resumed
+		return fmt.Errorf("save step %d: %w; the training ends here", l.Trainer.At(), err)
+	}
 	snapshot, err := l.Trainer.Snapshot(state)
 	if err != nil {
 		return err

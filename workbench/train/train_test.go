@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -221,6 +222,19 @@ func TestInterruptedTrainingSavesAndSaysSo(t *testing.T) {
 	entries, _, err := checkpoint.List(folder)
 	require.NoError(t, err)
 	require.Equal(t, 7, entries[0].Step, "the step under way is finished and saved")
+}
+
+func TestATrainingWhoseFolderIsDeletedStopsAtItsNextSaveAndMakesNoOther(t *testing.T) {
+	made := trainer(t, testkit.Device(t), train.Options{Steps: 1000, SaveEvery: 4, LogEvery: 1})
+	l, folder := loop(t, made, drawn)
+	l.Report = func(e train.Event) {
+		if e.Step == 6 {
+			require.NoError(t, os.RemoveAll(folder))
+		}
+	}
+	err := l.Run(context.Background())
+	require.ErrorContains(t, err, "save step 8: "+filepath.Join(folder, runlog.MetricsFile)+" is gone: it was deleted, moved or replaced while it was being written; the training ends here")
+	require.NoDirExists(t, folder)
 }
 
 func TestATrainingThatOnlySkipsStopsAndKeepsTheLastCheckpoint(t *testing.T) {

@@ -1,0 +1,46 @@
+package lab
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"tandem/workbench/data"
+	"tandem/workbench/eval"
+)
+
+// The groups of tasks that a name may stand for.
+const (
+	taskBits = "bpb"
+	taskCore = "core"
+	taskChat = "chat"
+)
+
+// chatTasks are asked in conversations.
+var chatTasks = []string{eval.ARCEasy, eval.ARCChallenge, eval.MMLU, eval.GSM8K, eval.HumanEval}
+
+// EvalTasks lists the names of tasks for messages.
+func EvalTasks() string {
+	return strings.Join(append([]string{taskBits, taskCore, taskCore + "/LABEL", eval.GoDoc, taskChat}, chatTasks...), ", ")
+}
+
+// isAsked says whether a task is put as questions, to a run that is tuned.
+func isAsked(task string) bool {
+	name, _, _ := strings.Cut(task, "=")
+	return name == taskChat || name == eval.GoDoc || slices.Contains(chatTasks, name)
+}
+
+func isCore(name string) bool { return name == taskCore || strings.HasPrefix(name, taskCore+"/") }
+
+// checkTask refuses what is no task, without looking for its examples.
+func checkTask(entry string) error {
+	name, spec, _ := strings.Cut(entry, "=")
+	switch {
+	case spec == "" && (name == taskBits || name == taskChat || isCore(name)):
+	case name == eval.GoDoc && (spec == "" || spec == data.QuestionsSpec || strings.HasPrefix(spec, data.QuestionsSpec+":")):
+	case slices.Contains(chatTasks, name):
+	default:
+		return fmt.Errorf("unknown task %q; there are %s, and of the last five NAME=SPEC with a corpus, and %s=%s:PACKAGE", entry, EvalTasks(), eval.GoDoc, data.QuestionsSpec)
+	}
+	return nil
+}

@@ -103,7 +103,7 @@ func TestImpossibleConfigurationsAreRefused(t *testing.T) {
 		"transformer.kv_heads 3: must divide heads 4":                                                 {Pattern: "T", Vocab: 300, Blocks: blocks.Configs{"transformer": &blocks.Transformer{Heads: 4, KVHeads: 3}}},
 		"transformer.head_dim 96: does not divide the width 128; set head_dim to a divisor, or heads": {Pattern: "T", Vocab: 300, Blocks: blocks.Configs{"transformer": &blocks.Transformer{HeadDim: 96}}},
 		"mamba.conv 1: a convolution needs at least 2 taps":                                           {Pattern: "M", Vocab: 300, Blocks: blocks.Configs{"mamba": &blocks.Mamba{Conv: 1}}},
-		"mamba.state -1: may not be negative; leave it out for the default":                                       {Pattern: "M", Vocab: 300, Blocks: blocks.Configs{"mamba": &blocks.Mamba{State: -1}}},
+		"mamba.state -1: may not be negative; leave it out for the default":                           {Pattern: "M", Vocab: 300, Blocks: blocks.Configs{"mamba": &blocks.Mamba{State: -1}}},
 	} {
 		_, err := models.New(config)
 		require.EqualError(t, err, want)

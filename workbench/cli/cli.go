@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -44,7 +45,7 @@ func Main(arguments []string) int {
 	case err == nil:
 		return exitDone
 	case errors.Is(err, lab.ErrInterrupted), errors.Is(err, context.Canceled):
-		fmt.Fprintln(os.Stderr, "workbench: "+repl.OneLine(err))
+		fmt.Fprintln(os.Stderr, "workbench: "+strings.ReplaceAll(repl.OneLine(err), context.Canceled.Error(), "interrupted"))
 		return exitInterrupted
 	}
 	fmt.Fprintln(os.Stderr, "workbench: "+repl.OneLine(err))

@@ -40,7 +40,7 @@ func BenchmarkMultipleChoice(b *testing.B) {
 	for _, pattern := range []models.Pattern{"TTTT", "MMMM", "TMTM"} {
 		count, config := 32, models.Config{Width: 128, Vocab: 2048, Context: 512}
 		if os.Getenv(testkit.BackendVariable) == "cuda" { // a model that is worth a GPU
-			count, config.Width, config.Vocab = 512, 1024, 32768
+			count, config.Width, config.Vocab = 128, 1024, 32768
 			pattern += pattern + pattern
 		}
 		f := newFixture(b, pattern, config)

@@ -40,5 +40,5 @@ func TestATrainingOfMinutesFindsItsStepsAndReachesTheEndOfItsSchedule(t *testing
 }
 
 func TestMinutesThatCannotBeAreRefused(t *testing.T) {
-	require.EqualError(t, train.Options{Minutes: -1}.Validate(), "minutes -1: must lie between 0 and 1e+06")
+	require.EqualError(t, train.Options{Minutes: -1}.Validate(), "minutes -1: must lie between 0 and 1000000")
 }

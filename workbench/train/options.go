@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"math"
+	"strconv"
 )
 
 // Options configures a training. Each zero value means the default named with it, filled in by Resolved.
@@ -116,7 +117,8 @@ func (o Options) Validate() error {
 		{"eval_batches", float64(r.EvalBatches), 1, 1e9},
 	} {
 		if math.IsNaN(check.value) || check.value < check.low || check.value > check.high {
-			return fmt.Errorf("%s %g: must lie between %g and %g", check.key, check.value, check.low, check.high)
+			plain := func(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) } // no key takes 1e+06
+			return fmt.Errorf("%s %s: must lie between %s and %s", check.key, plain(check.value), plain(check.low), plain(check.high))
 		}
 	}
 	return nil

@@ -37,16 +37,23 @@ static void* execute_ahead(execute_args* args) {
 
 static void set_ahead(int on) { ahead = on; }
 
-// with_execute_ahead copies the table of functions, with execute_ahead in its place. The copy lives as long as the process, as
-// the plugin does.
-static void* with_execute_ahead(void* api) {
+// execute_of tells execute_ahead what to call. There is one such function in a process, and so one plugin that runs ahead.
+static int execute_of(void* original) {
+	if (execute != NULL && (void*)execute != original) return 0;
+	execute = (execute_function)original;
+	return 1;
+}
+
+// with_execute_ahead copies the table of functions, with execute_ahead in the place of original. The copy lives as long as the
+// process, as the plugin does.
+static void* with_execute_ahead(void* api, void** original) {
 	size_t size = *(size_t*)api;
 	if (size < functions_offset + (index_execute + 1) * sizeof(void*)) return NULL;
 	void* copy = malloc(size);
 	if (copy == NULL) return NULL;
 	memcpy(copy, api, size);
 	void** functions = (void**)((char*)copy + functions_offset);
-	execute = (execute_function)functions[index_execute];
+	*original = functions[index_execute];
 	functions[index_execute] = (void*)execute_ahead;
 	return copy;
 }
@@ -70,9 +77,16 @@ import (
 // next: 1 to 2.5 ms. PJRT itself does not wait: what an execution gives may be an argument of the next one at once, and
 // reading it waits. So we put a function of our own into PJRT's table of functions, which does not ask for the event that
 // go-xla would wait for, where the program is one of those that run ahead (Program.RunAhead).
+//
+// On CUDA alone: on a CPU host and device are one, and tensors from Go share their memory with it, which go-xla frees with the
+// tensor, whether or not a program still reads it. A GPU's buffers PJRT keeps until the programs that were launched on them are
+// done, and so it does with the programs themselves.
 
-// plugins are those whose table has our function, by their address.
-var plugins sync.Map
+// plugins are those whose table has our function.
+var plugins = struct {
+	sync.Mutex
+	done map[*pjrt.Plugin]bool
+}{done: map[*pjrt.Plugin]bool{}}
 
 // allowAhead puts our function into the table of the backend's plugin.
 func allowAhead(backend compute.Backend) error {
@@ -84,23 +98,32 @@ func allowAhead(backend compute.Backend) error {
 	if err != nil {
 		return fmt.Errorf("run programs ahead: %w", err)
 	}
-	if _, done := plugins.LoadOrStore(client.Plugin(), true); done {
+	plugins.Lock()
+	defer plugins.Unlock()
+	if plugins.done[client.Plugin()] {
 		return nil
 	}
 	api := reflect.ValueOf(client.Plugin()).Elem().FieldByName("api")
 	if api.Kind() != reflect.Pointer {
 		return errors.New("run programs ahead: go-xla's plugin has no field api; pin go-xla to v0.4.1")
 	}
-	table := tableWithAhead(api.UnsafePointer())
+	table, original := tableWithAhead(api.UnsafePointer())
 	if table == nil {
 		return errors.New("run programs ahead: the plugin's table of functions is shorter than PJRT's")
 	}
+	if C.execute_of(original) == 0 {
+		return errors.New("run programs ahead: another CUDA plugin does so in this process; open one of them")
+	}
 	*(*unsafe.Pointer)(unsafe.Pointer(api.UnsafeAddr())) = table
+	plugins.done[client.Plugin()] = true
 	return nil
 }
 
-// tableWithAhead copies PJRT's table of functions, with ours in the place of the one that executes; nil if it has none.
-func tableWithAhead(api unsafe.Pointer) unsafe.Pointer { return C.with_execute_ahead(api) }
+// tableWithAhead copies PJRT's table of functions, with ours in the place of original, which executes; nil if it has none.
+func tableWithAhead(api unsafe.Pointer) (table, original unsafe.Pointer) {
+	table = C.with_execute_ahead(api, &original)
+	return table, original
+}
 
 // runAhead calls fn, in which no execution waits for the device.
 func runAhead(fn func()) {

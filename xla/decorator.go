@@ -38,6 +38,12 @@ type reach struct {
 	ahead func(fn func())
 }
 
+// RunsAhead tells whether programs may return before the device is done; see Program.RunAhead.
+func (d *Device) RunsAhead() bool {
+	k, ok := d.Backend.(*kernels)
+	return ok && k.ahead != nil
+}
+
 // BufferFromFlatData implements compute.Backend.
 func (k *kernels) BufferFromFlatData(device compute.DeviceNum, flat any, shape shapes.Shape) (compute.Buffer, error) {
 	return k.wrapBuffer(k.Backend.BufferFromFlatData(device, flat, shape))

@@ -60,7 +60,8 @@ type Program struct {
 
 // RunAhead lets all runs but the first return before the device is done, where the backend can. Results may go into the next
 // run at once; reading them waits, and gives the device's errors. The first run waits, for what does not fit the device's
-// memory fails there. Whoever runs ahead must read something now and then, or the host is any number of runs ahead.
+// memory fails there; errors of later ones are for Late. Whoever runs ahead must read something now and then, or the host is any
+// number of runs ahead.
 func (p *Program) RunAhead() { p.ahead = true }
 
 // compileTime is in nanoseconds.
@@ -135,16 +136,28 @@ func (p *Program) Run(arguments ...*tensors.Tensor) (outputs []*tensors.Tensor, 
 // ErrOutOfMemory marks a program that did not fit the device.
 var ErrOutOfMemory = errors.New("the device is out of memory")
 
-// explained tells an allocation that failed from other errors, and how much the program needs.
+// Late marks an error that the device gave when a result of a program that runs ahead was read, as Run would have.
+func Late(err error) error {
+	if !exhausted(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrOutOfMemory, err)
+}
+
+// exhausted tells an allocation that failed from other errors.
+func exhausted(err error) bool {
+	return strings.Contains(err.Error(), "RESOURCE_EXHAUSTED") || strings.Contains(err.Error(), "Out of memory")
+}
+
+// explained says of an allocation that failed how much the program needs.
 func (p *Program) explained(err error) error {
-	text := err.Error()
-	if !strings.Contains(text, "RESOURCE_EXHAUSTED") && !strings.Contains(text, "Out of memory") {
+	if !exhausted(err) {
 		return err
 	}
 	if memory, unknown := p.Memory(); unknown == nil {
 		return fmt.Errorf("%w: the program needs %.2f GiB at its peak", ErrOutOfMemory, float64(memory.Peak())/(1<<30))
 	}
-	return fmt.Errorf("%w: %s", ErrOutOfMemory, text)
+	return Late(err)
 }
 
 // Memory is what XLA planned for a program on the device, in bytes. Aliased bytes are outputs that take the place of

@@ -40,18 +40,17 @@ func emitCustomCall(f compute.Function, target, config string, results []shapes.
 
 // decorate lets an XLA backend run our operations, on CUDA with their kernels.
 func decorate(backend compute.Backend, cuda bool) (compute.Backend, error) {
-	if err := allowAhead(backend); err != nil {
+	k := &kernels{Backend: backend, cuda: cuda,
+		reach: reach{emit: emitCustomCall, alias: aliasResults, switched: forgetReducers, place: placeResult}}
+	if !cuda {
+		return k, nil
+	}
+	var err error
+	if k.limits, err = limitsOf(backend); err != nil {
 		return nil, err
 	}
-	var limits Limits
-	if cuda {
-		var err error
-		if limits, err = limitsOf(backend); err != nil {
-			return nil, err
-		}
-	}
-	return &kernels{Backend: backend, cuda: cuda, limits: limits,
-		reach: reach{emit: emitCustomCall, alias: aliasResults, switched: forgetReducers, place: placeResult, ahead: runAhead}}, nil
+	k.ahead = runAhead
+	return k, allowAhead(backend)
 }
 
 // reducerCaches are go-xla's caches of the closures that reductions combine numbers with. A closure belongs to the function

@@ -36,12 +36,15 @@ func TestRunningAheadReplacesOneFunctionOfPJRTsTable(t *testing.T) {
 		table[i] = uintptr(1000 + i)
 	}
 	table[0] = uintptr(len(table)) * unsafe.Sizeof(table[0])
-	copied := unsafe.Slice((*uintptr)(tableWithAhead(unsafe.Pointer(&table[0]))), len(table))
+	made, original := tableWithAhead(unsafe.Pointer(&table[0]))
+	require.Equal(t, table[header+execute], uintptr(original))
+	copied := unsafe.Slice((*uintptr)(made), len(table))
 	for i, was := range table {
 		require.Equal(t, i == header+execute, copied[i] != was, "word %d", i)
 	}
 	table[0] = (header + execute) * unsafe.Sizeof(table[0])
-	require.Nil(t, tableWithAhead(unsafe.Pointer(&table[0])), "a table that ends before it")
+	made, _ = tableWithAhead(unsafe.Pointer(&table[0]))
+	require.Nil(t, made, "a table that ends before it")
 
 	client, ok := reflect.TypeFor[goxla.Backend]().FieldByName("client")
 	require.True(t, ok, "go-xla has changed: pin it to v0.4.1 in go.mod, or adapt xla/ahead.go")
@@ -49,6 +52,15 @@ func TestRunningAheadReplacesOneFunctionOfPJRTsTable(t *testing.T) {
 	api, ok := reflect.TypeFor[pjrt.Plugin]().FieldByName("api")
 	require.True(t, ok, "go-xla has changed: pin it to v0.4.1 in go.mod, or adapt xla/ahead.go")
 	require.Equal(t, reflect.Pointer, api.Type.Kind())
+}
+
+func TestOnACPUNothingRunsAhead(t *testing.T) {
+	plain, err := Open("go")
+	require.NoError(t, err)
+	decorated, err := decorate(plain.Backend, false)
+	require.NoError(t, err)
+	require.False(t, (&Device{Backend: decorated}).RunsAhead())
+	require.False(t, plain.RunsAhead())
 }
 
 func TestResultsInPlaceOfOperandsAreWrittenAsStableHLOReadsThem(t *testing.T) {

@@ -257,4 +257,20 @@ func TestBrokenWeightsAreAnErrorNotACrash(t *testing.T) {
 	for _, err := range engine.Generate(context.Background(), [][]int32{{1, 2}}, generate.GenerateOptions{MaxTokens: 4, Sampling: sampled}) {
 		require.ErrorContains(t, err, "the model's logits are not numbers; the weights are broken")
 	}
+	stream, err := engine.Submit(context.Background(), generate.Request{Prompt: []int32{1, 2}, MaxTokens: 4, Keep: true})
+	require.NoError(t, err)
+	require.Nil(t, stream.Snapshot(), "of a request that failed")
+}
+
+func TestAnEngineWithoutWeightsSaysSoUntilItHasSome(t *testing.T) {
+	f := tiny(t, "TM")
+	engine := f.engine(t, generate.Options{})
+	f.device.Compute = dtypes.InvalidDType // a conversion that fails
+	require.Error(t, engine.SetWeights(f.weights))
+	f.device.Compute = dtypes.Float32
+	for _, err := range engine.Generate(context.Background(), [][]int32{{1, 2}}, generate.GenerateOptions{MaxTokens: 2}) {
+		require.ErrorContains(t, err, "the engine has no weights, for the last SetWeights failed; call it again")
+	}
+	require.NoError(t, engine.SetWeights(f.weights))
+	require.Len(t, collect(t, engine, [][]int32{{1, 2}}, generate.GenerateOptions{MaxTokens: 2})[0].ids, 2)
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"tandem/xla"
 )
 
 // While the loop has nothing to do but to decode, it launches the next trip before it looks at the last one's tokens, so that
@@ -44,7 +46,7 @@ func (f flight) land() (ids []int32, logProbs []float32, err error) {
 		logProbs, err = tensors.CopyFlatData[float32](f.logProbs)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("generate: read tokens from the device: %w", err)
+		return nil, nil, fmt.Errorf("generate: read tokens from the device: %w", xla.Late(err))
 	}
 	return ids, logProbs, nil
 }
@@ -61,7 +63,7 @@ func (e *Engine) decode() {
 	}
 	most := 1
 	if e.onlyDecodes() {
-		most = tripsAtOnce(e.device.Kind)
+		most = tripsAtOnce(e.device)
 	}
 	for len(e.flights) < most && e.flies() {
 		next, err := e.launch()
@@ -76,13 +78,12 @@ func (e *Engine) decode() {
 	}
 }
 
-// tripsAtOnce is how many trips are launched before the first one's tokens are looked at; a variable for tests alone. The Go
-// backend is done when it returns.
-var tripsAtOnce = func(kind string) int {
-	if kind == "go" {
-		return 1
+// tripsAtOnce is how many trips are launched before the first one's tokens are looked at; a variable for tests alone.
+var tripsAtOnce = func(device *xla.Device) int {
+	if device.RunsAhead() {
+		return 2
 	}
-	return 2
+	return 1
 }
 
 // onlyDecodes tells whether there is nothing else to do: no prompt to feed, no request for which there is a row, no row of

@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -29,6 +30,9 @@ var worthCompiling = func(kind string) int {
 
 // begin gives a row that leaves the queue its state: a copy of its snapshot's, or an empty one.
 func (e *Engine) begin(r *row) (err error) {
+	if e.weights == nil {
+		return errors.New("generate: the engine has no weights, for the last SetWeights failed; call it again")
+	}
 	if r.From != nil {
 		r.start, r.fed = r.From.start, len(r.From.tokens)-r.From.start
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -101,6 +102,25 @@ func TestACancelledRequestFreesItsRowAtOnce(t *testing.T) {
 	third, err := engine.Submit(context.Background(), generate.Request{Prompt: []int32{2}, MaxTokens: 3})
 	require.NoError(t, err)
 	require.Len(t, drain(t, third).ids, 3)
+}
+
+func TestACancelledRequestLeavesTheQueueWhileEveryRowIsBusy(t *testing.T) {
+	f := tiny(t, "M")
+	engine := f.engine(t, generate.Options{Rows: 1, Queue: 1})
+	endless := generate.Request{Prompt: []int32{1}, Overflow: generate.OverflowContinue}
+	running, err := engine.Submit(context.Background(), endless)
+	require.NoError(t, err)
+	for _, err := range running.Tokens() { // until it has left the queue
+		require.NoError(t, err)
+		waiting, err := engine.Submit(context.Background(), endless)
+		require.NoError(t, err)
+		waiting.Cancel()
+		require.Eventually(t, func() bool {
+			_, err := engine.Submit(context.Background(), endless)
+			return err == nil
+		}, 20*time.Second, time.Millisecond, "the queue still holds the request")
+		break
+	}
 }
 
 func TestTheQueueIsLimited(t *testing.T) {

@@ -3,6 +3,7 @@ package generate
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // The loop of the engine, in turns:
@@ -40,6 +41,7 @@ func (e *Engine) run() {
 			continue
 		}
 		e.turn.Lock()
+		e.dropWaiting()
 		if !e.onlyDecodes() {
 			e.landAll()
 			e.dropCancelled()
@@ -98,15 +100,23 @@ func (e *Engine) failBatch(err error) {
 	b.state, b.rows = nil, nil
 }
 
-// dropCancelled ends the rows whose context has ended, wherever they are. Those that asked for it keep their state.
-func (e *Engine) dropCancelled() {
+// dropWaiting ends the requests in the queue whose context has ended.
+func (e *Engine) dropWaiting() {
+	cancelled := func(r *row) bool { return r.ctx.Err() != nil }
 	e.mu.Lock()
 	var gone []*row
-	e.queue, gone = split(e.queue, func(r *row) bool { return r.ctx.Err() != nil })
+	if slices.ContainsFunc(e.queue, cancelled) {
+		e.queue, gone = split(e.queue, cancelled)
+	}
 	e.mu.Unlock()
 	for _, r := range gone {
 		e.fail(r, r.ctx.Err())
 	}
+}
+
+// dropCancelled ends the rows whose context has ended. Those that asked for it keep their state.
+func (e *Engine) dropCancelled() {
+	var gone []*row
 	e.filling, gone = split(e.filling, func(r *row) bool { return r.ctx.Err() != nil })
 	for _, r := range gone {
 		if r.Keep {
@@ -206,8 +216,11 @@ func (e *Engine) take(slot int, r *row, ids []int32, logProbs []float32) {
 	r.inbox.send(r.news)
 	r.news = r.news[:0]
 	switch {
-	case err != nil || finish != "":
+	case err != nil:
+		r.Keep = false
 		e.finish(slot, err)
+	case finish != "":
+		e.finish(slot, nil)
 	case full:
 		e.refill(slot, r)
 	}

@@ -118,7 +118,7 @@ func (s *Stream) Tokens() iter.Seq2[Token, error] {
 	return s.inbox.deliver
 }
 
-// Cancel ends the request; its row is free for another before the next token.
+// Cancel ends the request; its row is free for another when the trips that were launched have ended.
 func (s *Stream) Cancel() { s.inbox.cancel() }
 
 // Snapshot waits for the request to end, cancelled ones included, and gives the state of its row, which the caller must

@@ -135,18 +135,19 @@ func (l *Loop) step() error {
 	if err := l.Trainer.Step(batches); err != nil {
 		return err
 	}
-	elapsed := time.Since(start)
-	l.spent += elapsed
+	l.spend(time.Since(start))
 	l.waited += l.ahead.waited
 	l.state.DataSeconds += l.ahead.waited.Seconds()
 	l.ahead.waited = 0
-	l.state.Seconds += elapsed.Seconds()
 	l.state.Step = l.Trainer.At()
 	return l.retime()
 }
 
 // flush reads metrics back, writes and reports them, and stops a training that no longer learns.
 func (l *Loop) flush() error {
+	if err := l.settle(); err != nil {
+		return err
+	}
 	metrics, err := l.Trainer.Flush()
 	if err != nil || len(metrics) == 0 {
 		return err
@@ -180,6 +181,9 @@ func (l *Loop) flush() error {
 }
 
 func (l *Loop) evaluate(ctx context.Context) error {
+	if err := l.settle(); err != nil {
+		return err
+	}
 	bpb, err := l.Evaluate(ctx)
 	if err != nil {
 		return fmt.Errorf("evaluate at step %d: %w", l.Trainer.At(), err)
@@ -195,6 +199,9 @@ func (l *Loop) evaluate(ctx context.Context) error {
 }
 
 func (l *Loop) sample(ctx context.Context) error {
+	if err := l.settle(); err != nil {
+		return err
+	}
 	text, err := l.Sample(ctx)
 	if err != nil {
 		return fmt.Errorf("sample at step %d: %w", l.Trainer.At(), err)
@@ -205,6 +212,9 @@ func (l *Loop) sample(ctx context.Context) error {
 
 // save writes a checkpoint and removes those beyond Keep.
 func (l *Loop) save() error {
+	if err := l.settle(); err != nil {
+		return err
+	}
 	data, err := l.position()
 	if err != nil {
 		return fmt.Errorf("save step %d: data position: %w", l.Trainer.At(), err)

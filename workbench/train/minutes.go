@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/gomlx/gomlx/core/tensors"
 )
@@ -34,8 +35,26 @@ func (l *Loop) retime() error {
 		return nil
 	}
 	c.tenth = tenth
+	if err := l.settle(); err != nil {
+		return err
+	}
 	one := (l.state.Seconds - c.from) / float64(c.steps-1)
 	return l.Trainer.setSteps(l.Trainer.At() + max(0, int((budget-l.state.Seconds)/one)))
+}
+
+// settle waits until the device has done all steps, one of which it may still be at when Step returns: the time is the
+// training's, and not of what comes next.
+func (l *Loop) settle() error {
+	start := time.Now()
+	err := l.Trainer.wait()
+	l.spend(time.Since(start))
+	return err
+}
+
+// spend counts training time.
+func (l *Loop) spend(elapsed time.Duration) {
+	l.spent += elapsed
+	l.state.Seconds += elapsed.Seconds()
 }
 
 // timeLeft refuses to go on with a training whose minutes are over.

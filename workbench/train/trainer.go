@@ -39,37 +39,6 @@ type Trainer struct {
 	pending  []pending
 }
 
-// pending is a step whose metrics nobody has asked for: on the device, or already read.
-type pending struct {
-	step    int
-	metrics *tensors.Tensor
-	values  []float32
-}
-
-// read waits for the step.
-func (p *pending) read() (err error) {
-	if p.values != nil {
-		return nil
-	}
-	if p.values, err = tensors.CopyFlatData[float32](p.metrics); err != nil {
-		return fmt.Errorf("read metrics of step %d: %w", p.step, err)
-	}
-	if err = p.metrics.FinalizeAll(); err != nil {
-		return fmt.Errorf("free metrics of step %d: %w", p.step, err)
-	}
-	return nil
-}
-
-// Metrics are one step's, read back from the device.
-type Metrics struct {
-	Step    int
-	Loss    float64 // mean nats a target
-	Norm    float64 // of all gradients together
-	Skipped bool    // the guard refused the update
-	InRow   int     // skipped steps in a row
-	LR      float64 // factor of the schedule
-}
-
 // New compiles the step and draws initial weights from the options' seed.
 func New(device *xla.Device, model *models.Model, options Options) (*Trainer, error) {
 	return newTrainer(device, model, options, false, model.Config.Context)
@@ -112,7 +81,8 @@ func (t *Trainer) Options() Options { return t.options }
 // Weights are the current weights, in the order of model.Weights(). They are valid until the next Step.
 func (t *Trainer) Weights() []*tensors.Tensor { return t.resident[:len(t.model.Weights())] }
 
-// Step does one optimizer step on Accumulate batches. Its metrics stay on the device until Flush.
+// Step does one optimizer step on Accumulate batches. Where the device runs ahead it is done only after the next Step or Flush,
+// which gives its errors; Flush gives its metrics.
 func (t *Trainer) Step(batches []Batch) error {
 	return t.options.explained(t.take(batches), t.model, t.device)
 }
@@ -161,23 +131,6 @@ func (t *Trainer) arguments(parts ...[]*tensors.Tensor) []*tensors.Tensor {
 
 func (t *Trainer) upload(batch Batch) []*tensors.Tensor {
 	return batch.upload(t.options.Batch, t.step.time)
-}
-
-// Flush reads back the metrics of the steps since the last Flush.
-func (t *Trainer) Flush() ([]Metrics, error) {
-	var all []Metrics
-	for i := range t.pending {
-		p := &t.pending[i]
-		if err := p.read(); err != nil {
-			return nil, err
-		}
-		all = append(all, Metrics{
-			Step: p.step, Loss: float64(p.values[0]), Norm: float64(p.values[1]),
-			Skipped: p.values[2] > 0, InRow: int(p.values[3]), LR: t.options.At(p.step).LR,
-		})
-	}
-	t.pending = t.pending[:0]
-	return all, nil
 }
 
 // Evaluate measures bits per byte over the batches that next gives, until it returns false: nats of the targets that

@@ -3,7 +3,7 @@
 package xla
 
 /*
-#include <stddef.h>
+#include "pjrt.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,9 +22,6 @@ typedef struct {
 } execute_args;
 
 typedef void* (*execute_function)(execute_args*);
-
-// The functions of PJRT_Api stand one after another behind its size, extensions and version; see allocator.go.
-enum { functions_offset = 40, index_execute = 55 };
 
 static execute_function execute;
 static _Thread_local int ahead;
@@ -47,12 +44,12 @@ static int execute_of(void* original) {
 // with_execute_ahead copies the table of functions, with execute_ahead in the place of original. The copy lives as long as the
 // process, as the plugin does.
 static void* with_execute_ahead(void* api, void** original) {
+	if (functions_of(api, index_execute) == NULL) return NULL;
 	size_t size = *(size_t*)api;
-	if (size < functions_offset + (index_execute + 1) * sizeof(void*)) return NULL;
 	void* copy = malloc(size);
 	if (copy == NULL) return NULL;
 	memcpy(copy, api, size);
-	void** functions = (void**)((char*)copy + functions_offset);
+	void** functions = functions_of(copy, index_execute);
 	*original = functions[index_execute];
 	functions[index_execute] = (void*)execute_ahead;
 	return copy;
@@ -63,13 +60,11 @@ import "C"
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"runtime"
 	"sync"
 	"unsafe"
 
 	"github.com/gomlx/compute"
-	goxla "github.com/gomlx/go-xla/compute/xla"
 	"github.com/gomlx/go-xla/pjrt"
 )
 
@@ -90,11 +85,7 @@ var plugins = struct {
 
 // allowAhead puts our function into the table of the backend's plugin.
 func allowAhead(backend compute.Backend) error {
-	own, ok := backend.(*goxla.Backend)
-	if !ok {
-		return fmt.Errorf("run programs ahead: the backend is a %T, not go-xla's; pin go-xla to v0.4.1", backend)
-	}
-	client, err := field[*pjrt.Client](reflect.ValueOf(own), "client")
+	client, api, err := pluginOf(backend)
 	if err != nil {
 		return fmt.Errorf("run programs ahead: %w", err)
 	}
@@ -103,18 +94,14 @@ func allowAhead(backend compute.Backend) error {
 	if plugins.done[client.Plugin()] {
 		return nil
 	}
-	api := reflect.ValueOf(client.Plugin()).Elem().FieldByName("api")
-	if api.Kind() != reflect.Pointer {
-		return errors.New("run programs ahead: go-xla's plugin has no field api; pin go-xla to v0.4.1")
-	}
-	table, original := tableWithAhead(api.UnsafePointer())
+	table, original := tableWithAhead(*api)
 	if table == nil {
 		return errors.New("run programs ahead: the plugin's table of functions is shorter than PJRT's")
 	}
 	if C.execute_of(original) == 0 {
 		return errors.New("run programs ahead: another CUDA plugin does so in this process; open one of them")
 	}
-	*(*unsafe.Pointer)(unsafe.Pointer(api.UnsafeAddr())) = table
+	*api = table
 	plugins.done[client.Plugin()] = true
 	return nil
 }

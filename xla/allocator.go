@@ -3,12 +3,10 @@
 package xla
 
 /*
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "pjrt.h"
 
-// PJRT_Device_MemoryStats_Args and PJRT_Error_Destroy_Args of PJRT's C API (xla/pjrt/c/pjrt_c_api.h in go-xla), which
-// only ever appends to them. go-xla v0.4.1 has no Go function for them.
+// PJRT_Device_MemoryStats_Args of PJRT's C API (xla/pjrt/c/pjrt_c_api.h in go-xla), which only ever appends to it. go-xla
+// v0.4.1 has no Go function for it.
 typedef struct {
 	size_t struct_size;
 	void* extension_start;
@@ -36,38 +34,21 @@ typedef struct {
 	bool peak_pool_bytes_is_set;
 } memory_stats;
 
-typedef struct {
-	size_t struct_size;
-	void* extension_start;
-	void* error;
-} destroy_error;
-
-// The functions of PJRT_Api stand one after another behind its size, extensions and version.
-enum { functions_offset = 40, index_error_destroy = 0, index_memory_stats = 34 };
-
 // read_memory_stats returns whether the plugin answered.
 static bool read_memory_stats(void* api, memory_stats* stats) {
-	if (*(size_t*)api < functions_offset + (index_memory_stats + 1) * sizeof(void*)) return false;
-	void** functions = (void**)((char*)api + functions_offset);
-	void* (*memory)(memory_stats*) = functions[index_memory_stats];
-	void (*destroy)(destroy_error*) = functions[index_error_destroy];
+	void** functions = functions_of(api, index_memory_stats);
+	if (functions == NULL || functions[index_memory_stats] == NULL) return false;
 	stats->struct_size = offsetof(memory_stats, peak_pool_bytes_is_set) + sizeof(bool);
-	void* error = memory == NULL ? NULL : memory(stats);
-	if (error == NULL) return memory != NULL;
-	destroy_error arguments = {sizeof(destroy_error), NULL, error};
-	destroy(&arguments);
-	return false;
+	void* error = ((void* (*)(memory_stats*))functions[index_memory_stats])(stats);
+	if (error != NULL) destroy(functions, error);
+	return error == NULL;
 }
 */
 import "C"
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
-
-	goxla "github.com/gomlx/go-xla/compute/xla"
-	"github.com/gomlx/go-xla/pjrt"
 )
 
 // MemoryUse asks the device's allocator; only CUDA's tells.
@@ -76,25 +57,20 @@ func (d *Device) MemoryUse() (MemoryUse, error) {
 	if !ok {
 		return MemoryUse{}, fmt.Errorf("read memory in use: backend %s has no allocator of its own", d.Kind)
 	}
-	backend, ok := decorated.Backend.(*goxla.Backend)
-	if !ok {
-		return MemoryUse{}, fmt.Errorf("read memory in use: the backend is a %T, not go-xla's", decorated.Backend)
-	}
-	client, err := field[*pjrt.Client](reflect.ValueOf(backend), "client")
+	client, api, err := pluginOf(decorated.Backend)
 	if err != nil {
 		return MemoryUse{}, fmt.Errorf("read memory in use: %w", err)
 	}
-	api := reflect.ValueOf(client.Plugin()).Elem().FieldByName("api")
 	devices := client.AddressableDevices()
-	if api.Kind() != reflect.Pointer || len(devices) == 0 {
-		return MemoryUse{}, errors.New("read memory in use: go-xla's plugin has no field api; pin go-xla to v0.4.1")
+	if len(devices) == 0 {
+		return MemoryUse{}, fmt.Errorf("read memory in use: backend %s has no device", d.Kind)
 	}
-	device := reflect.ValueOf(devices[0]).Elem().FieldByName("cDevice")
-	if device.Kind() != reflect.Pointer {
-		return MemoryUse{}, errors.New("read memory in use: go-xla's device has no field cDevice; pin go-xla to v0.4.1")
+	device, err := address(reflect.ValueOf(devices[0]), "cDevice")
+	if err != nil {
+		return MemoryUse{}, fmt.Errorf("read memory in use: %w", err)
 	}
-	stats := C.memory_stats{device: device.UnsafePointer()}
-	if !C.read_memory_stats(api.UnsafePointer(), &stats) {
+	stats := C.memory_stats{device: *device}
+	if !C.read_memory_stats(*api, &stats) {
 		return MemoryUse{}, fmt.Errorf("read memory in use: the plugin of backend %s does not tell", d.Kind)
 	}
 	use := MemoryUse{InUse: int64(stats.bytes_in_use)}

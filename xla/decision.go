@@ -39,17 +39,6 @@ func Decisions() []Decision {
 	return list
 }
 
-// Fallbacks lists, one line each, the operations that ran their definition although they have a kernel.
-func Fallbacks() []string {
-	var lines []string
-	for _, decision := range Decisions() {
-		if decision.Reason != "" {
-			lines = append(lines, decision.Operation+" runs without its CUDA kernel: "+decision.Reason)
-		}
-	}
-	return lines
-}
-
 // note counts a definition. The first reason of an operation for not taking its kernel is logged.
 func note(operation, reason string) {
 	decisions.Lock()

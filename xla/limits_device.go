@@ -3,12 +3,10 @@
 package xla
 
 /*
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "pjrt.h"
 #include <string.h>
 
-// PJRT_NamedValue, PJRT_DeviceDescription_Attributes_Args and PJRT_Error_Destroy_Args of PJRT's C API
+// PJRT_NamedValue and PJRT_DeviceDescription_Attributes_Args of PJRT's C API
 // (xla/pjrt/c/pjrt_c_api.h in go-xla), which only ever appends to them. go-xla v0.4.1 has no Go function for them.
 typedef struct {
 	size_t struct_size;
@@ -31,16 +29,7 @@ typedef struct {
 	const named_value* attributes;
 } attributes_args;
 
-typedef struct {
-	size_t struct_size;
-	void* extension_start;
-	void* error;
-} destroy_error;
-
 enum { type_string = 0, type_int64 = 1 };
-
-// The functions of PJRT_Api stand one after another behind its size, extensions and version; see allocator.go.
-enum { functions_offset = 40, index_error_destroy = 0, index_description_attributes = 25 };
 
 // device_limits are the attributes that we read. The text belongs to the device.
 typedef struct {
@@ -55,16 +44,12 @@ static bool has(const named_value* value, const char* name, int type) {
 
 // read_limits leaves as they are the limits that the plugin does not tell.
 static void read_limits(void* api, void* description, device_limits* limits) {
-	if (*(size_t*)api < functions_offset + (index_description_attributes + 1) * sizeof(void*)) return;
-	void** functions = (void**)((char*)api + functions_offset);
-	void* (*attributes)(attributes_args*) = functions[index_description_attributes];
-	void (*destroy)(destroy_error*) = functions[index_error_destroy];
-	if (attributes == NULL) return;
+	void** functions = functions_of(api, index_description_attributes);
+	if (functions == NULL || functions[index_description_attributes] == NULL) return;
 	attributes_args args = {sizeof(attributes_args), NULL, description, 0, NULL};
-	void* error = attributes(&args);
+	void* error = ((void* (*)(attributes_args*))functions[index_description_attributes])(&args);
 	if (error != NULL) {
-		destroy_error arguments = {sizeof(destroy_error), NULL, error};
-		destroy(&arguments);
+		destroy(functions, error);
 		return;
 	}
 	for (size_t i = 0; i < args.num_attributes; i++) {
@@ -81,24 +66,17 @@ static void read_limits(void* api, void* description, device_limits* limits) {
 import "C"
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"unsafe"
 
 	"github.com/gomlx/compute"
-	goxla "github.com/gomlx/go-xla/compute/xla"
-	"github.com/gomlx/go-xla/pjrt"
 )
 
 // limitsOf asks the backend's first device, which is the one that programs run on. XLA tells what we need among a device's
 // attributes (xla/pjrt/gpu/se_gpu_topology_description.cc, SetupDeviceDescription); what a plugin does not tell is unknown.
 func limitsOf(backend compute.Backend) (Limits, error) {
-	own, ok := backend.(*goxla.Backend)
-	if !ok {
-		return Limits{}, fmt.Errorf("read the GPU's limits: the backend is a %T, not go-xla's; pin go-xla to v0.4.1", backend)
-	}
-	client, err := field[*pjrt.Client](reflect.ValueOf(own), "client")
+	client, api, err := pluginOf(backend)
 	if err != nil {
 		return Limits{}, fmt.Errorf("read the GPU's limits: %w", err)
 	}
@@ -110,12 +88,11 @@ func limitsOf(backend compute.Backend) (Limits, error) {
 	if err != nil {
 		return Limits{}, fmt.Errorf("read the GPU's limits: %w", err)
 	}
-	api := reflect.ValueOf(client.Plugin()).Elem().FieldByName("api")
-	description := reflect.ValueOf(described).Elem().FieldByName("deviceDescription")
-	if api.Kind() != reflect.Pointer || description.Kind() != reflect.Pointer {
-		return Limits{}, errors.New("read the GPU's limits: go-xla's plugin has no field api, or its description no field deviceDescription; pin go-xla to v0.4.1")
+	description, err := address(reflect.ValueOf(described), "deviceDescription")
+	if err != nil {
+		return Limits{}, fmt.Errorf("read the GPU's limits: %w", err)
 	}
-	return readLimits(api.UnsafePointer(), description.UnsafePointer()), nil
+	return readLimits(*api, *description), nil
 }
 
 // readLimits asks PJRT's table of functions for the attributes of a PJRT_DeviceDescription.

@@ -1,7 +1,9 @@
 package xla
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -11,6 +13,8 @@ import (
 
 const (
 	mostTaps = 8
+	// mostTileRows is the rows that share one reading of the weights on the tensor cores; beyond, matrix products are faster.
+	mostTileRows = 64
 	// manyRows is from where the scan's blocks take rowsOfBlock rows each, for each block reads weights anew. Their threads
 	// hold all states of a channel, which are mostStatesOfRows at most.
 	manyRows, rowsOfBlock, mostStatesOfRows = 16, 8, 16
@@ -49,9 +53,6 @@ func convProductsKernel(epsilon float64) func([]shapes.Shape) (*Plan, string) {
 	}
 }
 
-// mostTileRows is the rows that share one reading of the weights on the tensor cores; beyond, matrix products are faster.
-const mostTileRows = 64
-
 // convProductsTake tells whether there is a kernel for convProducts of x [B,1,K] with weights to inner numbers.
 func convProductsTake(x shapes.Shape, inner int) bool {
 	rows := x.Size() / x.Dim(-1)
@@ -66,6 +67,8 @@ func refusedManyRows(x shapes.Shape, inner int) string {
 			mostProductRows, step, x.DType, depth, inner)
 	case rows > mostTileRows:
 		return fmt.Sprintf("its kernel takes at most %d rows, not %d", mostTileRows, rows)
+	case inner*depth > math.MaxInt32:
+		return fmt.Sprintf("its kernel takes a weight of less than 2^31 numbers, not %d × %d", inner, depth)
 	}
 	return ""
 }
@@ -75,12 +78,7 @@ func manyRowsKernel(epsilon float64, in []shapes.Shape) (*Plan, string) {
 	x, weight, window, taps := in[0], in[1], in[5], in[3].Dim(0)
 	rows, depth, inner := x.Size()/x.Dim(-1), x.Dim(-1), weight.Dim(0)
 	_, reason := stepDType(x, weight, in[2], window)
-	for _, more := range []string{refusedManyRows(x, inner), refusedTaps(taps)} {
-		if reason == "" {
-			reason = more
-		}
-	}
-	if reason != "" {
+	if reason = cmp.Or(reason, refusedManyRows(x, inner), refusedTaps(taps)); reason != "" {
 		return nil, reason
 	}
 	text, tiles := openModule("mamba_in_bf16"), 2

@@ -18,8 +18,9 @@ import (
 )
 
 // This file is the one place that reaches into go-xla v0.4.1 past its public interface: for its custom calls, which it
-// keeps to itself, and what they write in place; for a cache that breaks reductions in functions; for the attributes of arguments; for the memory that XLA
-// planned for a program, and that of the device. A test fails here first when go-xla changes.
+// keeps to itself, and what they write in place; for a cache that breaks reductions in functions; for the attributes of
+// arguments; for the memory that XLA planned for a program; and for the plugin, whose C functions allocator.go, ahead.go and
+// limits_device.go call. A test fails here first when go-xla changes.
 
 // customCall emits stablehlo.custom_call, API version 2. A nil layout is row-major.
 //
@@ -132,6 +133,28 @@ func field[T any](of reflect.Value, name string) (value T, err error) {
 		return value, fmt.Errorf("go-xla's %s has no field %s of type %s; pin go-xla to v0.4.1", of.Type(), name, reflect.TypeFor[T]())
 	}
 	return *(*T)(unsafe.Pointer(found.UnsafeAddr())), nil
+}
+
+// pluginOf reads a backend's client, and where its plugin keeps the address of PJRT's table of functions (pjrt.h).
+func pluginOf(backend compute.Backend) (client *pjrt.Client, api *unsafe.Pointer, err error) {
+	own, ok := backend.(*goxla.Backend)
+	if !ok {
+		return nil, nil, fmt.Errorf("the backend is a %T, not go-xla's; pin go-xla to v0.4.1", backend)
+	}
+	if client, err = field[*pjrt.Client](reflect.ValueOf(own), "client"); err != nil {
+		return nil, nil, err
+	}
+	api, err = address(reflect.ValueOf(client.Plugin()), "api")
+	return client, api, err
+}
+
+// address finds a field that is a C pointer, in a struct of go-xla which is given by a pointer.
+func address(of reflect.Value, name string) (*unsafe.Pointer, error) {
+	found := of.Elem().FieldByName(name)
+	if found.Kind() != reflect.Pointer {
+		return nil, fmt.Errorf("go-xla's %s has no pointer %s; pin go-xla to v0.4.1", of.Type(), name)
+	}
+	return (*unsafe.Pointer)(unsafe.Pointer(found.UnsafeAddr())), nil
 }
 
 // plannedMemory is what XLA says a compiled program needs on the device.

@@ -45,13 +45,34 @@ func TestRunningAheadReplacesOneFunctionOfPJRTsTable(t *testing.T) {
 	table[0] = (header + execute) * unsafe.Sizeof(table[0])
 	made, _ = tableWithAhead(unsafe.Pointer(&table[0]))
 	require.Nil(t, made, "a table that ends before it")
+}
 
-	client, ok := reflect.TypeFor[goxla.Backend]().FieldByName("client")
-	require.True(t, ok, "go-xla has changed: pin it to v0.4.1 in go.mod, or adapt xla/ahead.go")
-	require.Equal(t, reflect.TypeFor[*pjrt.Client](), client.Type)
-	api, ok := reflect.TypeFor[pjrt.Plugin]().FieldByName("api")
-	require.True(t, ok, "go-xla has changed: pin it to v0.4.1 in go.mod, or adapt xla/ahead.go")
-	require.Equal(t, reflect.Pointer, api.Type.Kind())
+func TestAPluginsTableIsFoundAndReplacedThroughItsBackend(t *testing.T) {
+	set := func(of reflect.Value, name string, value unsafe.Pointer) {
+		found := of.Elem().FieldByName(name)
+		require.True(t, found.IsValid() && found.Kind() == reflect.Pointer, "go-xla has changed: pin it to v0.4.1 in go.mod, or adapt xla/reach.go")
+		*(*unsafe.Pointer)(unsafe.Pointer(found.UnsafeAddr())) = value
+	}
+	backend, wanted, plugin := &goxla.Backend{}, &pjrt.Client{}, &pjrt.Plugin{}
+	before, after := new(int), new(int)
+	set(reflect.ValueOf(backend), "client", unsafe.Pointer(wanted))
+	set(reflect.ValueOf(wanted), "plugin", unsafe.Pointer(plugin))
+	set(reflect.ValueOf(plugin), "api", unsafe.Pointer(before))
+	client, api, err := pluginOf(backend)
+	require.NoError(t, err)
+	require.Same(t, wanted, client)
+	require.Equal(t, unsafe.Pointer(before), *api)
+	*api = unsafe.Pointer(after)
+	_, api, err = pluginOf(backend)
+	require.NoError(t, err)
+	require.Equal(t, unsafe.Pointer(after), *api, "what was written is the plugin's own field")
+
+	_, err = address(reflect.ValueOf(plugin), "apis")
+	require.EqualError(t, err, "go-xla's *pjrt.Plugin has no pointer apis; pin go-xla to v0.4.1")
+	device, err := Open("go")
+	require.NoError(t, err)
+	_, _, err = pluginOf(device.Backend)
+	require.ErrorContains(t, err, "not go-xla's; pin go-xla to v0.4.1")
 }
 
 func TestOnACPUNothingRunsAhead(t *testing.T) {

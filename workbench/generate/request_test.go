@@ -104,42 +104,44 @@ func TestACancelledRequestFreesItsRowAtOnce(t *testing.T) {
 	require.Len(t, drain(t, third).ids, 3)
 }
 
-func TestACancelledRequestLeavesTheQueueWhileEveryRowIsBusy(t *testing.T) {
-	f := tiny(t, "M")
-	engine := f.engine(t, generate.Options{Rows: 1, Queue: 1})
-	endless := generate.Request{Prompt: []int32{1}, Overflow: generate.OverflowContinue}
-	running, err := engine.Submit(context.Background(), endless)
+// busy runs check while an engine's only row draws without an end, and its queue is empty.
+func busy(t *testing.T, f *fixture, queue int, check func(engine *generate.Engine, submit func() (*generate.Stream, error))) {
+	engine := f.engine(t, generate.Options{Rows: 1, Queue: queue})
+	submit := func() (*generate.Stream, error) {
+		return engine.Submit(context.Background(), generate.Request{Prompt: []int32{1}, Overflow: generate.OverflowContinue})
+	}
+	running, err := submit()
 	require.NoError(t, err)
 	for _, err := range running.Tokens() { // until it has left the queue
 		require.NoError(t, err)
-		waiting, err := engine.Submit(context.Background(), endless)
-		require.NoError(t, err)
-		waiting.Cancel()
-		require.Eventually(t, func() bool {
-			_, err := engine.Submit(context.Background(), endless)
-			return err == nil
-		}, 20*time.Second, time.Millisecond, "the queue still holds the request")
+		check(engine, submit)
 		break
 	}
 }
 
+func TestACancelledRequestLeavesTheQueueWhileEveryRowIsBusy(t *testing.T) {
+	busy(t, tiny(t, "M"), 1, func(_ *generate.Engine, submit func() (*generate.Stream, error)) {
+		waiting, err := submit()
+		require.NoError(t, err)
+		waiting.Cancel()
+		require.Eventually(t, func() bool {
+			_, err := submit()
+			return err == nil
+		}, 20*time.Second, time.Millisecond, "the queue still holds the request")
+	})
+}
+
 func TestTheQueueIsLimited(t *testing.T) {
 	f := tiny(t, "M")
-	engine := f.engine(t, generate.Options{Rows: 1, Queue: 2})
-	endless := generate.Request{Prompt: []int32{1}, Overflow: generate.OverflowContinue}
-	running, err := engine.Submit(context.Background(), endless)
-	require.NoError(t, err)
-	for _, err := range running.Tokens() { // until it has left the queue
-		require.NoError(t, err)
+	busy(t, f, 2, func(engine *generate.Engine, submit func() (*generate.Stream, error)) {
 		for range 2 {
-			_, err = engine.Submit(context.Background(), endless)
+			_, err := submit()
 			require.NoError(t, err)
 		}
-		_, err = engine.Submit(context.Background(), endless)
+		_, err := submit()
 		require.ErrorIs(t, err, generate.ErrBusy)
 		require.ErrorContains(t, engine.SetWeights(f.weights), "requests are running on the old ones")
-		break
-	}
+	})
 }
 
 func TestClosingEndsEveryRequest(t *testing.T) {

@@ -20,7 +20,7 @@ import (
 
 const (
 	goldenMagic   = "tandem parity"
-	goldenVersion = 1
+	goldenVersion = 2
 	goldenCommand = "python tests/parity/golden.py" // where the files are missing; they name it themselves
 )
 
@@ -41,8 +41,11 @@ type golden struct {
 	Tokens, Targets []int32
 	Embedding       []float32
 
-	Loss    map[string]float64
-	Losses  map[string][]float64 // of each step of a training
+	Loss     map[string]float64
+	Training struct { // of each step
+		Losses []float64
+		Errors map[string][]float64
+	}
 	Logits  summary
 	Weights []struct {
 		Name          string

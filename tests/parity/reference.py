@@ -169,8 +169,7 @@ def schedule(options, step):
     else:
         left = min(1.0, (steps - step) / max(1, round(0.4 * steps)))
         lr = left + (1 - left) * 0.05
-    ramp = max(1, min(300, steps / 10))
-    momentum = 0.85 + 0.10 * min(1.0, step / ramp)
+    momentum = 0.85 + 0.10 * min(1.0, step / 300)
     decay = options["weight_decay"] * 0.5 * (1 + math.cos(math.pi * step / steps))
     return (float(np.float32(rate)) for rate in (lr, momentum, decay))
 

@@ -12,9 +12,13 @@ type Rates struct {
 	Decay float64
 }
 
+// momentumRise is the same for a run of any length: a short one learns best with little momentum to its end. Reaching
+// 0.95 after a tenth of 300 steps instead ends 1.2 to 1.4 % higher in bits per byte.
+const momentumRise = 300
+
 // At gives the rates of a step, from 0. The learning rate rises linearly to LRScale over Warmup steps, stays, and falls
-// linearly to FinalLR of it over the last Warmdown share. Muon's momentum rises from 0.85 to 0.95 over 300 steps (a tenth
-// of a shorter run). Weight decay falls by a cosine to zero.
+// linearly to FinalLR of it over the last Warmdown share. Muon's momentum rises from 0.85 to 0.95 over momentumRise steps.
+// Weight decay falls by a cosine to zero.
 func (o Options) At(step int) Rates {
 	steps := float64(o.Steps)
 	rates := Rates{LR: 1, Momentum: 0.95, Decay: o.WeightDecay * 0.5 * (1 + math.Cos(math.Pi*float64(step)/steps))}
@@ -24,8 +28,8 @@ func (o Options) At(step int) Rates {
 		rates.LR = left + (1-left)*o.FinalLR
 	}
 	rates.LR *= o.LRScale
-	if ramp := max(1, min(300, steps/10)); float64(step) < ramp {
-		rates.Momentum = 0.85 + 0.10*float64(step)/ramp
+	if step < momentumRise {
+		rates.Momentum = 0.85 + 0.10*float64(step)/momentumRise
 	}
 	return rates
 }

@@ -47,12 +47,16 @@ func BenchmarkMultipleChoice(b *testing.B) {
 		f.device.Compute = f.native
 		examples := quizzes(rand.New(rand.NewPCG(1, 1)), count, config.Vocab)
 		for _, way := range []struct {
-			name  string
-			size  int
-			alone bool
-		}{{"one option at a time", 1, true}, {"one example at a time", 1, false}, {"in batches", len(examples), false}} {
+			name    string
+			size    int
+			options eval.ScorerOptions
+		}{
+			{"one option at a time", 1, eval.ScorerOptions{Alone: true}},
+			{"one example at a time", 1, eval.ScorerOptions{Tokens: config.Context}}, // room for one context and its options
+			{"in batches", len(examples), eval.ScorerOptions{}},
+		} {
 			b.Run(string(pattern)+"/"+way.name, func(b *testing.B) {
-				scorer := f.scorer(b, eval.ScorerOptions{Alone: way.alone})
+				scorer := f.scorer(b, way.options)
 				pass := func() {
 					for from := 0; from < len(examples); from += way.size {
 						var queries []eval.Query

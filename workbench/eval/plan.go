@@ -80,13 +80,16 @@ func grouped(queries []Query) []group {
 	return groups
 }
 
-// alone makes a batch of each query, neither padded nor shared.
+// alone makes a batch of each query, which shares nothing and is padded only where each shape is compiled at length.
 func (s *Scorer) alone(queries []Query) []batch {
 	batches := make([]batch, len(queries))
 	for i, query := range queries {
 		b := batch{queries: 1}
 		b.add(i, query, query.Context)
 		b.shape = shape{rows: 1, time: len(b.tokens[0]), places: len(b.wants)}
+		if s.coarse() {
+			b.time, b.places = s.length(b.time), step(b.places, true)
+		}
 		batches[i] = b.placed()
 	}
 	return batches

@@ -53,7 +53,7 @@ type ScorerOptions struct {
 	// Tokens of a batch, padding included; 0 is 16384 on CUDA, 4096 for XLA on the host, and on the Go backend 1024: what more
 	// rows gain there, they lose in the processor's caches.
 	Tokens int
-	// Alone scores each Query by itself, as it is, the slow way: what the batches are compared with.
+	// Alone scores each Query by itself, the slow way: what the batches are compared with.
 	Alone bool
 	// Report is told how many of the queries are done after each batch; nil is nobody.
 	Report func(done, all int)

@@ -128,7 +128,7 @@ func trainProbe(ctx context.Context, device *xla.Device, p probe.Probe, model *m
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		tokens, targets, _ := p.Batch(seed, uint64(step), s.Batch, s.Length)
+		tokens, targets := p.Lesson(seed, uint64(step), s.Batch, s.Length)
 		batch := train.Batch{Tokens: tokens, Targets: targets, Documents: make([]int32, len(tokens))}
 		if err := trainer.Step([]train.Batch{batch}); err != nil {
 			return nil, err

@@ -92,6 +92,23 @@ func (p Probe) Batch(seed, number uint64, count, length int) (tokens, targets []
 	return tokens, targets, depths
 }
 
+// Lesson draws a batch to learn from, [count, length]: every other sequence is as long, the others are of any length from
+// an eighth of it, with the mark behind them. A model that only ever saw one length would learn the places of answers by
+// heart instead of looking for them.
+func (p Probe) Lesson(seed, number uint64, count, length int) (tokens, targets []int32) {
+	random := rand.New(rand.NewPCG(seed, number))
+	shortest := max(p.Shortest, length/8)
+	for i := range count {
+		of := length
+		if i%2 == 1 {
+			of = shortest + random.IntN(length-shortest+1)
+		}
+		s, rest := p.Make(random, of), blank(length-of)
+		tokens, targets = append(append(tokens, s.Tokens...), rest.Tokens...), append(append(targets, s.Targets...), rest.Targets...)
+	}
+	return tokens, targets
+}
+
 func blank(length int) Sequence {
 	s := Sequence{Tokens: make([]int32, length), Targets: make([]int32, length)}
 	for i := range s.Targets {

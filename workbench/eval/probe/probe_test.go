@@ -67,6 +67,31 @@ func TestEveryTargetFollowsFromTheTokensBeforeIt(t *testing.T) {
 	}
 }
 
+func TestLessonsAreOfManyLengthsAndAskNothingBehindTheirEnd(t *testing.T) {
+	const count, length = 200, 64
+	for _, p := range probe.Probes {
+		tokens, targets := p.Lesson(1, 2, count, length)
+		again, _ := p.Lesson(1, 2, count, length)
+		require.Equal(t, tokens, again)
+		require.Len(t, tokens, count*length)
+		require.Len(t, targets, count*length)
+		ends := map[int]int{}
+		for row := range count {
+			tokens, targets := tokens[row*length:][:length], targets[row*length:][:length]
+			last := -1
+			for at, target := range targets {
+				if target >= 0 {
+					require.Equal(t, solvers[p.Name](tokens[:at+1]), target, "%s: row %d, target %d: %v", p.Name, row, at, tokens)
+					last = at
+				}
+			}
+			require.GreaterOrEqual(t, last, 0, "%s: row %d asks nothing", p.Name, row)
+			ends[last]++
+		}
+		require.Greater(t, len(ends), 20, "%s: lengths", p.Name)
+	}
+}
+
 func TestEqualSeedsGiveEqualBatches(t *testing.T) {
 	for _, p := range probe.Probes {
 		first, targets, _ := p.Batch(1, 2, 3, 64)

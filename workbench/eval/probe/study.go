@@ -17,7 +17,7 @@ type Settings struct {
 	Probes []string `json:"probes"`
 	// Width of the first pattern; 0 is 64.
 	Width int `json:"width"`
-	// Length of the sequences trained on; 0 is 64.
+	// Length of the longest sequences trained on; 0 is 64.
 	Length int `json:"length"`
 	// Lengths measured; none is Length and its half, double and fourfold.
 	Lengths []int `json:"lengths"`
@@ -200,7 +200,7 @@ func spread(points []Point) (mean, low, high float64) {
 func (s *Study) Markdown() string {
 	var out strings.Builder
 	o := s.Settings
-	fmt.Fprintf(&out, "# Probes\n\nAccuracy on targets, by the length of the sequences. Trained for %d steps of %d sequences of %d tokens, with %d seed(s); %d sequences measured at each length. Backend %s, products in %s. Models of a probe have as many parameters as widths in steps of %d, or %d with attention, allow.\n",
+	fmt.Fprintf(&out, "# Probes\n\nAccuracy on targets, by the length of the sequences. Trained for %d steps of %d sequences, every other one of %d tokens and the rest shorter, with %d seed(s); %d sequences measured at each length. Backend %s, products in %s. Models of a probe have as many parameters as widths in steps of %d, or %d with attention, allow.\n",
 		o.Steps, o.Batch, o.Length, o.Seeds, o.Examples, s.Backend, s.Compute, widthStep, headDim)
 	for _, p := range Probes {
 		if !slices.Contains(o.Probes, p.Name) {

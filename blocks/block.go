@@ -81,6 +81,8 @@ type Cost struct {
 	MatrixFLOPs, MixFLOPs float64
 	// VectorFLOPs is the part of MixFLOPs that tensor cores have no use for.
 	VectorFLOPs float64
+	// RepeatedFLOPs are further ones of that kind, which kernels do twice for the sake of running in parallel.
+	RepeatedFLOPs float64
 	// WeightBytes is the float32 master copy.
 	WeightBytes int64
 	// ActivationBytes is what backward keeps from forward.

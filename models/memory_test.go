@@ -21,20 +21,22 @@ func step(model *models.Model, batch int) models.Training {
 
 const gib = 1 << 30
 
-// The numbers are XLA's plans of forward and backward in docs/benchmarks/h200.md.
-func TestThePredictionIsWithinThreePercentOfWhatXLAPlannedOnAnH200(t *testing.T) {
+// The numbers are XLA's plans of forward and backward in docs/benchmarks/h200.md. Of a pass alone with checkpoints XLA plans up
+// to 18 % less than we predict, as it need not hold all gradients at once; whole steps are held to less by a test of train.
+func TestThePredictionOfAPassIsNearWhatXLAPlannedOnAnH200(t *testing.T) {
 	for _, c := range []struct {
 		pattern                    string
 		batch, context, checkpoint int
-		gib                        float64
+		gib, most                  float64
 	}{
-		{"T20", 16, 2048, 0, 29.2}, {"M20", 16, 2048, 0, 20.2}, {"T12 M8", 16, 2048, 0, 25.6}, {"(TM)10", 16, 2048, 0, 24.6},
-		{"T20", 4, 8192, 0, 29.2}, {"M20", 4, 8192, 0, 20.2}, {"T20", 16, 2048, 1, 9.0}, {"M20", 16, 2048, 1, 8.0},
+		{"T20", 16, 2048, 0, 28.90, 0.03}, {"M20", 16, 2048, 0, 19.36, 0.03}, {"T12 M8", 16, 2048, 0, 24.60, 0.03}, {"(TM)10", 16, 2048, 0, 24.43, 0.03},
+		{"T20", 1, 32768, 0, 28.92, 0.03}, {"M20", 1, 32768, 0, 19.36, 0.03}, {"T20", 16, 2048, 1, 8.12, 0.10}, {"M20", 16, 2048, 1, 6.77, 0.13},
+		{"T20", 16, 2048, 2, 8.03, 0.15}, {"M20", 16, 2048, 2, 6.42, 0.18}, {"T20", 16, 2048, 10, 16.15, 0.08}, {"M20", 16, 2048, 5, 9.01, 0.03},
 	} {
 		t.Run(fmt.Sprintf("%s %dx%d checkpoint %d", c.pattern, c.batch, c.context, c.checkpoint), func(t *testing.T) {
 			model := build(t, c.pattern, models.Config{Vocab: 65536, Context: c.context})
 			predicted := model.TrainingMemory(models.Training{Batch: c.batch, Checkpoint: c.checkpoint})
-			require.InEpsilon(t, c.gib, float64(predicted.Bytes)/gib, 0.03)
+			require.InEpsilon(t, c.gib, float64(predicted.Bytes)/gib, c.most)
 		})
 	}
 }
@@ -47,8 +49,11 @@ func TestThePredictedSpeedIsWhatWasMeasuredOnAnH200(t *testing.T) {
 		batch, context, checkpoint int
 		measured, within           float64
 	}{
-		{"T20", 16, 2048, 0, 164839, 0.01}, {"M20", 16, 2048, 0, 192092, 0.01}, {"T12 M8", 16, 2048, 0, 173449, 0.01}, {"(TM)10", 16, 2048, 0, 176526, 0.01},
-		{"T20", 4, 8192, 0, 121955, 0.01}, {"M20", 4, 8192, 0, 173919, 0.11}, {"T20", 16, 2048, 1, 138414, 0.03}, {"M20", 16, 2048, 1, 163993, 0.03},
+		{"T20", 16, 2048, 0, 165732, 0.01}, {"M20", 16, 2048, 0, 194451, 0.01}, {"T12 M8", 16, 2048, 0, 176240, 0.01}, {"(TM)10", 16, 2048, 0, 178218, 0.01},
+		{"T20", 32, 1024, 0, 174949, 0.01}, {"M20", 32, 1024, 0, 195219, 0.01}, {"T20", 4, 8192, 0, 122502, 0.01}, {"M20", 4, 8192, 0, 175195, 0.05},
+		{"T20", 2, 16384, 0, 91988, 0.05}, {"M20", 2, 16384, 0, 164617, 0.05}, {"(TM)10", 2, 16384, 0, 119231, 0.05},
+		{"T20", 1, 32768, 0, 62227, 0.05}, {"M20", 1, 32768, 0, 170247, 0.05}, {"(TM)10", 1, 32768, 0, 91524, 0.05},
+		{"T20", 16, 2048, 1, 138593, 0.03}, {"M20", 16, 2048, 1, 165824, 0.03},
 	} {
 		t.Run(fmt.Sprintf("%s %dx%d checkpoint %d", c.pattern, c.batch, c.context, c.checkpoint), func(t *testing.T) {
 			model := build(t, c.pattern, models.Config{Vocab: 65536, Context: c.context})

@@ -2,12 +2,12 @@ package models
 
 // The shares of a card's peaks that training reaches, and what it moves, calibrated on one H200 (docs/benchmarks/h200.md):
 // T20 and M20 of 1,280 channels at 16 × 2,048 tokens and T20 at 4 × 8,192 fix the three shares, and bytes counted in the
-// optimized programs of the first two fix the traffic. T12 M8 and (TM)10 then come out within 1%, M20 at 4 × 8,192 within
-// 11%, and T20 and M20 with checkpoints within 3%. Other cards differ in what limits them: expect 20% there, more where a card's clock falls under load.
+// optimized programs of the first two fix the traffic. Hybrids, checkpoints and contexts up to 32,768 then come out within
+// 5%. Other cards differ in what limits them: expect 20% there, more where a card's clock falls under load.
 const (
 	matrixShare    = 0.61
 	attentionShare = 0.45
-	vectorShare    = 0.18
+	vectorShare    = 0.187
 	bandwidthShare = 0.8
 	// trafficPerKept is the bytes that norms, activations and additions move for each byte kept for backward.
 	trafficPerKept = 3.3
@@ -33,7 +33,7 @@ func (m *Model) Speed(t Training, gpu GPU) Speed {
 		cost := block.Cost(t.Batch, m.Config.Context)
 		products += cost.MatrixFLOPs
 		attention += cost.MixFLOPs - cost.VectorFLOPs
-		vector += cost.VectorFLOPs
+		vector += cost.VectorFLOPs + cost.RepeatedFLOPs
 		kept += float64(cost.ActivationBytes)
 	}
 	passes, weights := float64(max(1, t.Accumulate)), float64(m.Parameters())

@@ -76,6 +76,14 @@ func (s scanSizes) segmented(channels, residentBlocks int) scanSizes {
 	return s
 }
 
+// ScanInSegments tells whether the gradient of a scan of these sizes, in bfloat16, is taken in segments on CUDA.
+func ScanInSegments(batch, time, inner, states int) bool {
+	shape := func(dims ...int) shapes.Shape { return shapes.Make(dtypes.BFloat16, dims...) }
+	u, mix := shape(batch, time, inner), shape(batch, time, states)
+	s, reason := scanSizesOf([]shapes.Shape{u, u, u, shape(states, inner), mix, mix})
+	return reason == "" && s.segmented(s.module("scan_backward").constant("kLaunchChannels"), backwardBlocks).segments > 1
+}
+
 func (s scanSizes) segmentTiles(segments int) int { return ceilDiv(s.tiles(), segments) }
 
 // values are the sizes in the words of the sources. z, B and C could be parts of wider rows; here they are whole.

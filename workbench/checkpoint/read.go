@@ -47,7 +47,7 @@ func openRegular(path string) (*os.File, int64, error) {
 		return nil, 0, err
 	}
 	if !stat.Mode().IsRegular() {
-		return nil, 0, fmt.Errorf("open %s: not a regular file (%s)", path, stat.Mode().Type())
+		return nil, 0, fmt.Errorf("%s is not a regular file", path)
 	}
 	f, err := os.Open(path)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tandem/workbench/bench"
 	"tandem/workbench/lab"
 	"tandem/workbench/repl"
 )
@@ -23,14 +24,14 @@ func benchCommand() *cobra.Command {
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	command.AddCommand(benchTrain(), benchDecode(), benchPrefill(), benchServe(), benchMemory())
-	for _, name := range lab.KernelNames {
+	for _, name := range bench.KernelNames {
 		command.AddCommand(benchKernel(name))
 	}
 	return command
 }
 
 func benchTrain() *cobra.Command {
-	var o lab.BenchOptions
+	var o bench.TrainOptions
 	var asJSON bool
 	command := &cobra.Command{
 		Use:   "train [CONFIG]",
@@ -41,7 +42,7 @@ func benchTrain() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := lab.BenchTrain(command.Context(), loaded, o, func(line string) { fmt.Fprintln(os.Stderr, line) })
+			r, err := bench.Train(command.Context(), loaded, o, func(line string) { fmt.Fprintln(os.Stderr, line) })
 			if err != nil {
 				return err
 			}
@@ -80,16 +81,17 @@ func benchTrain() *cobra.Command {
 }
 
 func benchKernel(name string) *cobra.Command {
-	shape := lab.KernelShape{}
+	called := map[string]string{"scan": "the selective scan", "conv": "the causal convolution with its SiLU", "attention": "causal attention"}[name]
+	shape := bench.KernelShape{}
 	var backend string
 	var repeats int
 	var asJSON bool
 	command := &cobra.Command{
 		Use:   name,
-		Short: "Measure the " + name + " by itself, forward and backward",
+		Short: "Measure " + called + " by itself, forward and backward",
 		Args:  atMost(0, "no argument"),
 		RunE: func(command *cobra.Command, _ []string) error {
-			r, err := lab.BenchKernel(command.Context(), name, backend, shape, repeats)
+			r, err := bench.Kernel(command.Context(), name, backend, shape, repeats)
 			if err != nil {
 				return err
 			}

@@ -8,12 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tandem/workbench/bench"
 	"tandem/workbench/lab"
 	"tandem/workbench/repl"
 )
 
 func benchDecode() *cobra.Command {
-	var o lab.DecodeOptions
+	var o bench.DecodeOptions
 	var asJSON bool
 	command := &cobra.Command{
 		Use:   "decode [CONFIG]",
@@ -24,8 +25,8 @@ func benchDecode() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printAsMeasured(asJSON, printDecode, func(emit func(lab.DecodeBench) error) error {
-				return lab.BenchDecode(command.Context(), loaded, o, sayOnStderr, emit)
+			return printAsMeasured(asJSON, printDecode, func(emit func(bench.DecodeResult) error) error {
+				return bench.Decode(command.Context(), loaded, o, sayOnStderr, emit)
 			})
 		},
 	}
@@ -36,11 +37,11 @@ func benchDecode() *cobra.Command {
 	flags.IntVar(&o.Trip, "trip", 0, "tokens a row gets per visit of the host; 0 is what chat and serve use")
 	flags.Float64Var(&o.PeakGBPerSecond, "bandwidth", 0, "the device's memory bandwidth in GB/s; 0 measures a large copy")
 	flags.BoolVar(&asJSON, "json", false, "print a line of JSON for each number of rows")
-	addConfigFlags(command)
+	addModelFlags(command, "backend")
 	return command
 }
 
-func printDecode(results []lab.DecodeBench) error {
+func printDecode(results []bench.DecodeResult) error {
 	b := results[0]
 	fmt.Printf("%s, %d tokens a row after %d, %d a trip; %s bytes of state a row, %s of weights; a large copy runs at %.4g GB/s\n\n",
 		b.Pattern, b.Tokens, b.Prompt, b.Trip, lab.Grouped(int(b.StateBytes)), lab.Grouped(int(b.WeightBytes)), b.PeakGBPerSecond)

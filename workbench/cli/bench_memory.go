@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tandem/workbench/lab"
+	"tandem/workbench/bench"
 	"tandem/workbench/repl"
 )
 
@@ -38,11 +38,11 @@ func benchMemory() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			if err := lab.CanMeasureMemory(); err != nil {
+			if err := bench.CanMeasureMemory(); err != nil {
 				return err
 			}
 			if f.here {
-				measured, err := lab.MeasureMemory(command.Context(), cases[0], f.options())
+				measured, err := bench.Memory(command.Context(), cases[0], f.options())
 				if err != nil {
 					measured.Problem = repl.OneLine(err)
 				}
@@ -63,7 +63,7 @@ func benchMemory() *cobra.Command {
 }
 
 // cases reads the arguments, and checks the flags.
-func (f memoryFlags) cases(arguments []string) ([]lab.MemoryCase, error) {
+func (f memoryFlags) cases(arguments []string) ([]bench.MemoryCase, error) {
 	switch {
 	case f.vocab < 1 || f.steps < 1:
 		return nil, fmt.Errorf("bench memory: vocab %d, steps %d: give at least 1 of each", f.vocab, f.steps)
@@ -72,11 +72,11 @@ func (f memoryFlags) cases(arguments []string) ([]lab.MemoryCase, error) {
 	case f.here && len(arguments) != 1:
 		return nil, fmt.Errorf("bench memory: --here takes one case, got %d", len(arguments))
 	case len(arguments) == 0:
-		return lab.MemoryGrid(), nil
+		return bench.MemoryGrid(), nil
 	}
-	var cases []lab.MemoryCase
+	var cases []bench.MemoryCase
 	for _, argument := range arguments {
-		parsed, err := lab.ParseMemoryCase(argument)
+		parsed, err := bench.ParseMemoryCase(argument)
 		if err != nil {
 			return nil, err
 		}
@@ -85,12 +85,12 @@ func (f memoryFlags) cases(arguments []string) ([]lab.MemoryCase, error) {
 	return cases, nil
 }
 
-func (f memoryFlags) options() lab.MemoryMeasureOptions {
-	return lab.MemoryMeasureOptions{Vocab: f.vocab, Pass: f.pass, Limit: int64(f.limit * (1 << 30)), Steps: f.steps}
+func (f memoryFlags) options() bench.MemoryOptions {
+	return bench.MemoryOptions{Vocab: f.vocab, Pass: f.pass, Limit: int64(f.limit * (1 << 30)), Steps: f.steps}
 }
 
 // run measures case after case and prints each row as it is there.
-func (f memoryFlags) run(ctx context.Context, cases []lab.MemoryCase) (err error) {
+func (f memoryFlags) run(ctx context.Context, cases []bench.MemoryCase) (err error) {
 	lines := io.Discard
 	if f.lines != "" {
 		file, err := os.Create(f.lines)
@@ -127,8 +127,8 @@ func (f memoryFlags) run(ctx context.Context, cases []lab.MemoryCase) (err error
 const caseTime = 3 * time.Minute
 
 // child measures a case in a process of its own: the allocator's peak is a process's, and one that XLA ends is not ours.
-func (f memoryFlags) child(ctx context.Context, c lab.MemoryCase) lab.MemoryMeasurement {
-	measured := lab.MemoryMeasurement{MemoryCase: c}
+func (f memoryFlags) child(ctx context.Context, c bench.MemoryCase) bench.MemoryResult {
+	measured := bench.MemoryResult{MemoryCase: c}
 	program, err := os.Executable()
 	if err != nil {
 		measured.Problem = err.Error()
@@ -155,7 +155,7 @@ func (f memoryFlags) child(ctx context.Context, c lab.MemoryCase) lab.MemoryMeas
 }
 
 // memoryRow is a row of the Markdown table.
-func memoryRow(m lab.MemoryMeasurement) string {
+func memoryRow(m bench.MemoryResult) string {
 	size := func(bytes int64) string {
 		if bytes == 0 {
 			return "–"

@@ -5,13 +5,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tandem/workbench/lab"
+	"tandem/workbench/bench"
 )
 
 func TestARowOfTheMemoryTableSaysWhatWasMeasured(t *testing.T) {
 	const gib = 1 << 30
-	c := lab.MemoryCase{Pattern: "T20", Batch: 4, Context: 1024, Checkpoint: 1, Accumulate: 2}
-	for want, m := range map[string]lab.MemoryMeasurement{
+	c := bench.MemoryCase{Pattern: "T20", Batch: 4, Context: 1024, Checkpoint: 1, Accumulate: 2}
+	for want, m := range map[string]bench.MemoryResult{
 		"| T20 | 4 × 1024 | 1 | 2 | 9.00 | 10.00 | 9.50 | -10.0 % | -5.3 % | 3 × step within 12.00 GiB |": {
 			MemoryCase: c, Predicted: 9 * gib, Planned: 10 * gib, Peak: 19 * gib / 2, Steps: 3, What: "step", Limit: 12 * gib},
 		"| T20 | 4 × 1024 | 1 | 2 | 9.00 | – | – | – | – | failed: no a/b room |": {

@@ -6,12 +6,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tandem/workbench/bench"
 	"tandem/workbench/lab"
 	"tandem/workbench/repl"
 )
 
 func benchPrefill() *cobra.Command {
-	var o lab.PrefillOptions
+	var o bench.PrefillOptions
 	var asJSON bool
 	command := &cobra.Command{
 		Use:   "prefill [CONFIG]",
@@ -22,8 +23,8 @@ func benchPrefill() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printAsMeasured(asJSON, printPrefill, func(emit func(lab.PrefillBench) error) error {
-				return lab.BenchPrefill(command.Context(), loaded, o, sayOnStderr, emit)
+			return printAsMeasured(asJSON, printPrefill, func(emit func(bench.PrefillResult) error) error {
+				return bench.Prefill(command.Context(), loaded, o, sayOnStderr, emit)
 			})
 		},
 	}
@@ -31,11 +32,11 @@ func benchPrefill() *cobra.Command {
 	flags.IntSliceVar(&o.Prompts, "prompt", []int{128, 512, 2048}, "tokens of the prompt; several are measured one after the other")
 	flags.IntVar(&o.Repeats, "repeats", 5, "runs to take the median of")
 	flags.BoolVar(&asJSON, "json", false, "print a line of JSON for each length")
-	addConfigFlags(command)
+	addModelFlags(command, "backend")
 	return command
 }
 
-func printPrefill(results []lab.PrefillBench) error {
+func printPrefill(results []bench.PrefillResult) error {
 	b := results[0]
 	fmt.Printf("%s, one prompt at a time in chunks of %v; %s bytes of state\n\n", b.Pattern, b.Chunks, lab.Grouped(int(b.StateBytes)))
 	var rows [][]string

@@ -11,13 +11,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tandem/workbench/bench"
 	"tandem/workbench/lab"
 	"tandem/workbench/repl"
 	"tandem/workbench/web"
 )
 
 func benchServe() *cobra.Command {
-	var load lab.LoadOptions
+	var load bench.LoadOptions
 	var rows int
 	var asJSON bool
 	command := &cobra.Command{
@@ -34,11 +35,11 @@ a server that is already running instead.`,
 			if rows < 0 {
 				return usageError{fmt.Errorf("bench serve: rows %d: may not be negative; 0 is one a client", rows)}
 			}
-			bench := benchOwnServer
+			measure := benchOwnServer
 			if load.URL != "" {
-				bench = benchOtherServer
+				measure = benchOtherServer
 			}
-			b, err := bench(command, arguments, load, rows)
+			b, err := measure(command, arguments, load, rows)
 			if err != nil {
 				return err
 			}
@@ -57,23 +58,23 @@ a server that is already running instead.`,
 	flags.StringVar(&load.Token, "token", "", "what the server at --url asks for; $"+tokenVariable+" without it")
 	flags.IntVar(&rows, "rows", 0, "requests decoded together at most; 0 is one a client")
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
-	addConfigFlags(command)
+	addModelFlags(command, "backend")
 	return command
 }
 
 // benchOtherServer loads one that is running.
-func benchOtherServer(command *cobra.Command, arguments []string, load lab.LoadOptions, rows int) (lab.LoadBench, error) {
+func benchOtherServer(command *cobra.Command, arguments []string, load bench.LoadOptions, rows int) (bench.LoadResult, error) {
 	if len(arguments)+len(configOverrides(command)) > 0 || rows > 0 {
-		return lab.LoadBench{}, usageError{errors.New("bench serve: --url loads a server that has its model; leave out --rows and the configuration")}
+		return bench.LoadResult{}, usageError{errors.New("bench serve: --url loads a server that has its model; leave out --rows and the configuration")}
 	}
 	if load.Token == "" {
 		load.Token = os.Getenv(tokenVariable)
 	}
-	return lab.BenchServe(command.Context(), load, nil, sayOnStderr)
+	return bench.Load(command.Context(), load, nil, sayOnStderr)
 }
 
 // benchOwnServer loads a server of its own.
-func benchOwnServer(command *cobra.Command, arguments []string, load lab.LoadOptions, rows int) (b lab.LoadBench, err error) {
+func benchOwnServer(command *cobra.Command, arguments []string, load bench.LoadOptions, rows int) (b bench.LoadResult, err error) {
 	loaded, err := loadConfig(command, arguments)
 	if err != nil {
 		return b, err
@@ -92,7 +93,7 @@ func benchOwnServer(command *cobra.Command, arguments []string, load lab.LoadOpt
 		if err != nil {
 			return b, err
 		}
-	} else if service, err = lab.RandomService(loaded, options, sayOnStderr); err != nil {
+	} else if service, err = bench.RandomService(loaded, options, sayOnStderr); err != nil {
 		return b, err
 	}
 	defer service.Close()
@@ -108,12 +109,12 @@ func benchOwnServer(command *cobra.Command, arguments []string, load lab.LoadOpt
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(serving, listener) }()
 	load.URL, load.Token = "http://"+listener.Addr().String(), ""
-	b, err = lab.BenchServe(command.Context(), load, service, sayOnStderr)
+	b, err = bench.Load(command.Context(), load, service, sayOnStderr)
 	stop()
 	return b, errors.Join(err, <-served)
 }
 
-func printLoad(b lab.LoadBench) error {
+func printLoad(b bench.LoadResult) error {
 	problems := ""
 	for _, status := range slices.Sorted(maps.Keys(b.Errors)) {
 		problems += fmt.Sprintf(", %d of status %s", b.Errors[status], status)

@@ -1,4 +1,4 @@
-// Package cli owns the command line: sub-commands (one file each), flags, help, progress and exit codes. It wires lab
+// Package cli owns the command line: sub-commands (one file each), flags, help, progress and exit codes. It wires lab, bench
 // and config to a terminal and holds no logic of its own. It never imports notebook.
 package cli
 
@@ -92,8 +92,15 @@ func atMost(count int, what string) cobra.PositionalArgs {
 }
 
 // addConfigFlags gives a command one flag per configuration key.
-func addConfigFlags(command *cobra.Command) {
-	for _, key := range config.Keys() {
+func addConfigFlags(command *cobra.Command) { addFlags(command, config.Keys()) }
+
+// addModelFlags gives a command a flag for each key of the model, and some others.
+func addModelFlags(command *cobra.Command, others ...string) {
+	addFlags(command, append(config.ModelKeys(), others...))
+}
+
+func addFlags(command *cobra.Command, keys []string) {
+	for _, key := range keys {
 		command.Flags().String(key, "", config.Describe(key))
 	}
 	command.Flags().SortFlags = true

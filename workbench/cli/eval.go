@@ -166,7 +166,7 @@ The defaults are for a processor. A larger study, for a GPU:
 	flags.StringSliceVar(&s.Patterns, "patterns", nil, "patterns, with commas between; the first one sets the size of all (T2,M2,TM unless given)")
 	flags.StringSliceVar(&s.Probes, "probes", nil, "tasks, with commas between (all unless given)")
 	flags.IntVar(&s.Width, "width", 0, "width of the first pattern, a multiple of 16 (64 unless given)")
-	flags.IntVar(&s.Length, "length", 0, "tokens of a sequence in training (64 unless given)")
+	flags.IntVar(&s.Length, "length", 0, "tokens of the longest sequences in training (64 unless given)")
 	flags.IntSliceVar(&s.Lengths, "lengths", nil, "tokens of the sequences measured (half to four times --length unless given)")
 	flags.IntVar(&s.Steps, "steps", 0, "steps of each training (1000 unless given)")
 	flags.IntVar(&s.Batch, "batch", 0, "sequences of a step (32 unless given)")

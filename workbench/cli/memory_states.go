@@ -45,7 +45,7 @@ func memoryStates() *cobra.Command {
 	}
 	command.Flags().IntSliceVar(&tokens, "tokens", []int{2048, 8192, 32768}, "lengths in tokens")
 	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	addConfigFlags(command)
+	addModelFlags(command)
 	return command
 }
 

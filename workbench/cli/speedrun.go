@@ -74,6 +74,10 @@ speedrun.json, report.md and report.json; the runs beside it are NAME-base and N
 	flags.BoolVar(&dryRun, "dry-run", false, "print the plan and write nothing")
 	flags.BoolVar(&asJSON, "json", false, "print the plan of --dry-run, or else the report, as JSON")
 	addConfigFlags(command)
+	for _, key := range []string{"vocab", "context", "steps", "batch", "accumulate", "checkpoint", "lr_scale", "weight_decay", "warmdown", "save_every", "eval_every"} {
+		about, _, _ := strings.Cut(flags.Lookup(key).Usage, " (")
+		flags.Lookup(key).Usage = about + " (the plan's unless given)"
+	}
 	flags.Lookup("run").Usage = "name under runs/, or path, of the speedrun's folder (speedrun-dDEPTH unless given)"
 	flags.Lookup("minutes").Usage = "time of the base's steps, at the speed that is measured or predicted (3 without a GPU unless given)"
 	return command

@@ -13,12 +13,12 @@ import (
 func trainCommand() *cobra.Command {
 	var resume, detach, asJSON bool
 	command := &cobra.Command{
-		Use:   "train [CONFIG]",
+		Use:   "train [CONFIG | RUN --resume]",
 		Short: "Train a model",
 		Long: `Train a model as a configuration says: one of ` + configNames() + `, or a YAML file; "tiny" without one.
-Every key of the configuration is also a flag. --resume continues a run (--run NAME, or the newest) from its last
-checkpoint, with its own configuration and the flags given now.`,
-		Args: atMost(1, "one CONFIG"),
+Every key of the configuration is also a flag. --resume continues RUN (also --run RUN; the newest without one) from its
+last checkpoint, with its own configuration and the flags given now.`,
+		Args: atMost(1, "one CONFIG, or with --resume one RUN"),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			view := newProgress(os.Stderr)
 			options := lab.TrainOptions{Command: os.Args, Say: view.say, Report: view.report}
@@ -55,14 +55,23 @@ checkpoint, with its own configuration and the flags given now.`,
 	return command
 }
 
-// resumedConfig opens the run to continue and applies the flags to its configuration.
+// resumedConfig opens the run to continue, which is named as sft and rl name it or by --run, and applies the flags to its
+// configuration.
 func resumedConfig(command *cobra.Command, arguments []string, options *lab.TrainOptions) (*config.Config, error) {
-	if len(arguments) > 0 {
-		return nil, usageError{fmt.Errorf("train --resume: unexpected %q; the run has its own configuration, change it with flags", arguments[0])}
+	if name, _ := command.Flags().GetString("run"); name != "" {
+		if len(arguments) > 0 {
+			return nil, usageError{fmt.Errorf("train --resume: both %q and --run %s name the run to continue, which has its own configuration; give one", arguments[0], name)}
+		}
+		arguments = []string{name}
 	}
-	name, _ := command.Flags().GetString("run")
-	run, err := lab.OpenRun(name)
+	run, err := openNamed(arguments)
 	if err != nil {
+		if len(arguments) == 0 {
+			return nil, err
+		}
+		if _, none := config.Load(arguments[0], nil); none == nil {
+			err = usageError{fmt.Errorf("train --resume: %q is a configuration, and a run to continue has its own; name the run: workbench train RUN --resume", arguments[0])}
+		}
 		return nil, err
 	}
 	options.Resume = run

@@ -19,7 +19,7 @@ var about = map[string]string{
 	"vocab":              "number of token ids, bytes and special tokens included",
 	"context":            "longest sequence in tokens",
 	"softcap":            "bound of the logits",
-	"data":               "corpus: godoc, godoc:PACKAGE, gosrc, a text or .jsonl file, a folder or a glob",
+	"data":               "corpus: godoc, godoc:PACKAGE, gosrc, a preset, hf:OWNER/NAME, a text, .jsonl or .parquet file, a folder, a glob, or a mixture of these; workbench data lists them",
 	"backend":            "auto, go, cpu, cuda or a GoMLX configuration",
 	"steps":              "optimizer steps",
 	"minutes":            "time of the steps, in place of their number",
@@ -60,8 +60,24 @@ var formulas = map[string]string{
 	"sample_prompt": "%q unless given",
 }
 
-// Describe explains a key in one line for help; it is empty for a key that does not exist.
+// Describe explains a key in one line for help, with what it is where neither a configuration nor anybody gives it; it is
+// empty for a key that does not exist.
 func Describe(key string) string {
+	text := describe(key)
+	file, err := open("")
+	if err != nil {
+		return text
+	}
+	settings, err := parseYAML(file.label, file.data) // part of the program: this cannot fail
+	for _, s := range settings {
+		if err == nil && s.key == key && strings.HasSuffix(text, ")") {
+			return fmt.Sprintf("%s; %s in %s)", strings.TrimSuffix(text, ")"), s.text, defaultName)
+		}
+	}
+	return text
+}
+
+func describe(key string) string {
 	formula := ""
 	if text, ok := about[key]; ok {
 		for _, derived := range Default().Derived() {

@@ -31,6 +31,14 @@ func Keys() []string {
 	return keys
 }
 
+// ModelKeys lists the keys that say what the model is, in the same order.
+func ModelKeys() []string {
+	c := Default()
+	keys := []string{depthKey}
+	walk(reflect.ValueOf(&c.Model).Elem(), "", func(key string, _ reflect.Value) { keys = append(keys, key) })
+	return keys
+}
+
 // walk visits the fields of a struct and of those in it, under the names of their json tags. The config tag of a struct
 // in it is a prefix; that of a field that is no key is "-". Options of block kinds have the kind's name before them.
 func walk(value reflect.Value, prefix string, visit func(key string, field reflect.Value)) {

@@ -32,8 +32,9 @@ func TestEveryKeyIsDescribedInOneLine(t *testing.T) {
 		require.NotContains(t, config.Describe(key), "()", key)
 	}
 	require.Empty(t, config.Describe("stepps"))
-	require.Contains(t, config.Describe("steps"), "1000 unless given")
-	require.Contains(t, config.Describe("mamba.state"), "16 unless given")
+	require.Contains(t, config.Describe("steps"), "(1000 unless given; 360 in tiny)")
+	require.Contains(t, config.Describe("mamba.state"), "(16 unless given; 8 in tiny)")
+	require.Contains(t, config.Describe("mamba.conv"), "(4 unless given)")
 }
 
 // values holds a value for each key that does not take 24, and other values that it needs beside it.

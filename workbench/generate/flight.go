@@ -53,7 +53,7 @@ func (f flight) land() (ids []int32, logProbs []float32, err error) {
 
 func (f flight) free() { free([]*tensors.Tensor{f.ids, f.logProbs}) }
 
-// decode draws tokens for the batch. If a step fails its rows are lost, for it has spent their state.
+// decode draws tokens for the batch. A step that fails has spent the state of all its rows: see loseBatch.
 func (e *Engine) decode() {
 	if len(e.flights) == 0 && e.batch.live() > 0 {
 		if err := e.shrink(); err != nil {
@@ -68,7 +68,7 @@ func (e *Engine) decode() {
 	for len(e.flights) < most && e.flies() {
 		next, err := e.launch()
 		if err != nil {
-			e.failBatch(err)
+			e.loseBatch(err)
 			return
 		}
 		e.flights = append(e.flights, next)
@@ -114,7 +114,7 @@ func (e *Engine) land() {
 	e.flights = e.flights[1:]
 	ids, logProbs, err := oldest.land()
 	if err != nil {
-		e.failBatch(err)
+		e.loseBatch(err)
 		return
 	}
 	for slot, r := range e.batch.rows {

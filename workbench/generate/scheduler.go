@@ -100,6 +100,27 @@ func (e *Engine) failBatch(err error) {
 	b.state, b.rows = nil, nil
 }
 
+// loseBatch is for an error that has cost the batch its state: a program has spent it, and gave none or a spoiled one. Rows
+// that have joined and not drawn yet are taken for the cause, for their prompts may have spoiled it, or they are too many for
+// the device: they end with the error, and the others are fed again. Where there are no such rows all end, so that it comes
+// to an end on a device that is broken.
+func (e *Engine) loseBatch(err error) {
+	var others []*row
+	rows := e.batch.rows
+	if slices.ContainsFunc(rows, func(r *row) bool { return r != nil && r.made == 0 }) {
+		for slot, r := range rows {
+			if r != nil && r.made > 0 {
+				others, rows[slot] = append(others, r), nil
+			}
+		}
+	}
+	e.failBatch(err)
+	for _, r := range others {
+		r.fed = 0
+		e.feedAgain(r)
+	}
+}
+
 // dropWaiting ends the requests in the queue whose context has ended.
 func (e *Engine) dropWaiting() {
 	cancelled := func(r *row) bool { return r.ctx.Err() != nil }
@@ -194,11 +215,13 @@ func (e *Engine) feedAll() {
 	}
 	if err := e.join(ready); err != nil {
 		for _, r := range ready {
-			if r.state != nil {
-				e.fail(r, err)
+			if r.state != nil { // those that did not get in share the fate of those that did
+				e.release(r.state)
+				r.state = nil
+				e.batch.rows = append(e.batch.rows, r)
 			}
 		}
-		e.failBatch(err)
+		e.loseBatch(err)
 	}
 }
 
@@ -230,6 +253,11 @@ func (e *Engine) take(slot int, r *row, ids []int32, logProbs []float32) {
 func (e *Engine) refill(slot int, r *row) {
 	_, _ = e.leave(slot, false) // copies nothing out, so it cannot fail
 	e.slide(r)
+	e.feedAgain(r)
+}
+
+// feedAgain lets a row without a state wait to be fed its tokens from the first that it still knows.
+func (e *Engine) feedAgain(r *row) {
 	var err error
 	if r.state, err = e.emptyRow(); err != nil {
 		e.fail(r, err)

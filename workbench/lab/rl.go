@@ -3,7 +3,6 @@ package lab
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -139,8 +138,8 @@ func (r *reinforcement) open(ctx context.Context) (err error) {
 		if r.lock, err = lockRun(from, r.options.Command); err != nil {
 			return err
 		}
-	} else if _, err := os.Stat(runFolder(r.config.Run)); err == nil && r.config.Run != "" { // now rather than after the work
-		return taken(r.config.Run)
+	} else if err := checkNew(r.config.Run); err != nil {
+		return err
 	}
 	if err := r.settings.Validate(); err != nil {
 		return fmt.Errorf("rl %s: %w", from.Name, err)

@@ -161,7 +161,7 @@ func TestAnInterruptedTrainingOnRewardsResumesBitForBit(t *testing.T) {
 		},
 		"sft": func() error { _, err := tune(t, t.Context(), TuneOptions{Resume: halves}); return err },
 	} {
-		require.ErrorContains(t, resume(), "resume halves: it is being trained on rewards; continue it with: workbench rl --resume", command)
+		require.ErrorContains(t, resume(), "resume halves: it is being trained on rewards; continue it with: workbench rl halves --resume", command)
 	}
 }
 
@@ -226,7 +226,7 @@ func TestWhatCannotBeTrainedOnRewardsIsRefused(t *testing.T) {
 		"answers too long":        {RLOptions{Parent: parent, Settings: RLSettings{MaxTokens: 60}}, nil, "which with max_tokens 60 is more than the context, 64; lower max_tokens"},
 		"a run that exists":       {RLOptions{Parent: parent}, []string{"run=base"}, `make run "base": runs/base exists`},
 		"a time":                  {RLOptions{Parent: parent}, []string{"minutes=1"}, "minutes 1: a training on rewards is as long as its steps"},
-		"a run that is none such": {RLOptions{Resume: parent}, nil, "resume base: it was trained on text; continue it with: workbench train --resume"},
+		"a run that is none such": {RLOptions{Resume: parent}, nil, "resume base: it was trained on text; continue it with: workbench train base --resume"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := rl(t, t.Context(), test.o, test.overrides...)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"time"
 
 	"tandem/models"
@@ -143,7 +144,15 @@ func (r *Run) resumes(command string) error {
 	case "sft", "rl":
 		rest = ", or tune it without --resume"
 	}
-	return fmt.Errorf("resume %s: %s; continue it with: workbench %s --resume%s", r.Name, what, with, rest)
+	return fmt.Errorf("resume %s: %s; continue it with: workbench %s %s --resume%s", r.Name, what, with, r.reference(), rest)
+}
+
+// reference is what a command line calls the run: its name, or where it is not below runs/ its path.
+func (r *Run) reference() string {
+	if runFolder(r.Name) == r.Folder {
+		return r.Name
+	}
+	return r.Folder
 }
 
 // runFolder is where a run with that name, or at that path, lives.
@@ -156,38 +165,77 @@ func runFolder(name string) string {
 
 // taken is the error of a new run whose folder is there already.
 func taken(name string) error {
-	return fmt.Errorf("make run %q: %s exists; continue it with --resume, or choose another --run NAME", name, runFolder(name))
+	folder := runFolder(name)
+	if stat, err := os.Stat(folder); err != nil || !stat.IsDir() {
+		return fmt.Errorf("make run %q: %s is not a folder; move it away, or choose another --run NAME", name, folder)
+	}
+	return fmt.Errorf("make run %q: %s exists; continue it with --resume, or choose another --run NAME", name, folder)
+}
+
+// checkNew refuses a new run whose folder is there already or could not be made, so that this is known before the work and
+// not after it. "" is a run that will be named by newRun.
+func checkNew(name string) error {
+	what, folder := "make a run", RunsFolder
+	if name != "" {
+		what, folder = fmt.Sprintf("make run %q", name), runFolder(name)
+		if _, err := os.Lstat(folder); err == nil {
+			return taken(name)
+		}
+	}
+	if err := writable(folder); err != nil {
+		return fmt.Errorf("%s: %w; make it a folder that can be written, or give --run a path elsewhere", what, err)
+	}
+	return nil
+}
+
+// writable makes a folder for a moment in the one given, or where that is not there yet in the nearest one above it:
+// permissions alone do not tell whether a disk can be written.
+func writable(folder string) error {
+	for {
+		_, err := os.Lstat(folder)
+		above := filepath.Dir(folder)
+		if above == folder || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+			break
+		}
+		folder = above
+	}
+	probe, err := os.MkdirTemp(folder, ".writable-*")
+	if err == nil {
+		err = os.Remove(probe)
+	}
+	var reason *fs.PathError
+	if errors.As(err, &reason) {
+		err = reason.Err // without the name of the probe
+	}
+	if err != nil {
+		return fmt.Errorf("%s cannot be written: %w", folder, err)
+	}
+	return nil
 }
 
 // newRun makes the folder of a new run. Without a name it takes the first free NAME-001, NAME-002, …
 func newRun(name, base string) (*Run, error) {
-	if err := os.MkdirAll(RunsFolder, 0o755); err != nil {
-		return nil, fmt.Errorf("make folder %s: %w", RunsFolder, err)
-	}
+	parent := RunsFolder
 	if name != "" {
-		folder := runFolder(name)
-		if err := os.MkdirAll(filepath.Dir(folder), 0o755); err != nil {
-			return nil, fmt.Errorf("make run %q: %w", name, err)
-		}
-		err := os.Mkdir(folder, 0o755)
-		if errors.Is(err, fs.ErrExist) {
-			return nil, taken(name)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("make run %q: %w", name, err)
-		}
-		return &Run{Name: filepath.Base(folder), Folder: folder}, nil
+		parent = filepath.Dir(runFolder(name))
+	}
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return nil, fmt.Errorf("make folder %s: %w", parent, err)
 	}
 	for i := 1; ; i++ {
 		folder := filepath.Join(RunsFolder, fmt.Sprintf("%s-%03d", base, i))
+		if name != "" {
+			folder = runFolder(name)
+		}
 		err := os.Mkdir(folder, 0o755)
-		if errors.Is(err, fs.ErrExist) {
-			continue
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+			return &Run{Name: filepath.Base(folder), Folder: folder}, nil
+		case !errors.Is(err, fs.ErrExist):
 			return nil, fmt.Errorf("make run %s: %w", folder, err)
+		case name != "":
+			return nil, taken(name)
 		}
-		return &Run{Name: filepath.Base(folder), Folder: folder}, nil
 	}
 }
 

@@ -52,15 +52,15 @@ func OpenService(run *Run, backend string, o ServeOptions, say func(string)) (*S
 		opened.Close()
 		return nil, err
 	}
-	return newService(opened, model, o.Queue, engineSize{
-		rows: opened.Engine.Options().Rows, rowBytes: opened.Engine.RowBytes(), tokenBytes: tokenBytes(model, opened.Device),
-	}), nil
+	return NewService(opened, model, o.Queue), nil
 }
 
-// engineSize is what an engine decodes together: so many rows, each of so large a state, to which a token adds so much.
-type engineSize struct {
-	rows                 int
-	rowBytes, tokenBytes int64
+// sizes are how many rows the engine decodes together, how large the state of each is, and what a token adds to that.
+func (c *Chat) sizes(model *models.Model) (rows int, rowBytes, perToken int64) {
+	if c.workbench != nil {
+		return c.loaded.Rows, c.loaded.RowBytes, c.loaded.TokenBytes
+	}
+	return c.Engine.Options().Rows, c.Engine.RowBytes(), tokenBytes(model, c.Device)
 }
 
 // tokenBytes is what a token adds to the state of a row.
@@ -69,11 +69,13 @@ func tokenBytes(model *models.Model, device *xla.Device) int64 {
 	return state(2) - state(1)
 }
 
-// newService describes an opened model.
-func newService(opened *Chat, model *models.Model, queue int, size engineSize) *Service {
+// NewService describes a chat over model for many clients, of which so many may wait for a row. The chat's engine must
+// have a queue without limit. Closing the service closes the chat.
+func NewService(opened *Chat, model *models.Model, queue int) *Service {
+	rows, rowBytes, perToken := opened.sizes(model)
 	s := &Service{
-		Chat: opened, Requests: size.rows + queue, CacheBytes: int64(min(size.rows, keptConversations)) * size.rowBytes,
-		Context: opened.Model.Capacity(), StateTokenBytes: size.tokenBytes,
+		Chat: opened, Requests: rows + queue, CacheBytes: int64(min(rows, keptConversations)) * rowBytes,
+		Context: opened.Model.Capacity(), StateTokenBytes: perToken,
 	}
 	used := map[byte]bool{}
 	for _, kind := range model.Config.Pattern.Kinds() {
@@ -84,6 +86,6 @@ func newService(opened *Chat, model *models.Model, queue int, size engineSize) *
 			s.Kinds = append(s.Kinds, kind)
 		}
 	}
-	s.StateFixedBytes = size.rowBytes - int64(s.Context)*size.tokenBytes
+	s.StateFixedBytes = rowBytes - int64(s.Context)*perToken
 	return s
 }

@@ -137,5 +137,5 @@ func OpenServiceIn(ctx context.Context, w session.Workbench, run *Run, backend s
 	if err != nil {
 		return nil, err
 	}
-	return newService(opened, model, queue, engineSize{opened.loaded.Rows, opened.loaded.RowBytes, opened.loaded.TokenBytes}), nil
+	return NewService(opened, model, queue), nil
 }

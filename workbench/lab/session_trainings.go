@@ -67,10 +67,7 @@ func plannedTraining(r session.TrainRequest) (c *config.Config, resume *Run, err
 	if c.Run == "" {
 		c.Run = freeName(c.Name)
 	}
-	if _, err := os.Stat(runFolder(c.Run)); err == nil {
-		return nil, nil, taken(c.Run)
-	}
-	return c, nil, nil
+	return c, nil, checkNew(c.Run)
 }
 
 // freeName is the first of NAME-001, NAME-002, … that is no run.

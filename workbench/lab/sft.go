@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"tandem/models"
@@ -156,8 +155,8 @@ func (t *tuning) open(ctx context.Context) (err error) {
 		if t.lock, err = lockRun(from, t.options.Command); err != nil {
 			return err
 		}
-	} else if _, err := os.Stat(runFolder(t.config.Run)); err == nil && t.config.Run != "" { // now rather than after the work
-		return taken(t.config.Run)
+	} else if err := checkNew(t.config.Run); err != nil {
+		return err
 	}
 	if err := t.read(ctx, from); err != nil {
 		return err

@@ -163,7 +163,7 @@ func TestAnInterruptedTuningResumesBitForBit(t *testing.T) {
 	_, err = tune(t, t.Context(), TuneOptions{Resume: resumed.Run}, "steps=14")
 	require.ErrorContains(t, err, "it was saved with other documents or another tokenizer")
 	_, err = TrainConfig(t.Context(), resumed.Run.Info.Config, TrainOptions{Resume: resumed.Run})
-	require.ErrorContains(t, err, "it is being tuned on conversations; continue it with: workbench sft --resume")
+	require.ErrorContains(t, err, "it is being tuned on conversations; continue it with: workbench sft halves --resume")
 }
 
 func TestWhatCannotBeTunedIsRefused(t *testing.T) {
@@ -184,7 +184,7 @@ func TestWhatCannotBeTunedIsRefused(t *testing.T) {
 		"a question too long":     {TuneOptions{Parent: parent}, []string{"data=few.jsonl", "sample_prompt=" + strings.Repeat("why ", 70)}, "sample_prompt has "},
 		"a run that exists":       {TuneOptions{Parent: parent}, []string{"run=base"}, `make run "base": runs/base exists`},
 		"an unknown task":         {TuneOptions{Parent: parent, Tasks: EvalOptions{Tasks: []string{"juggling"}}}, []string{"data=few.jsonl"}, `tasks: unknown task "juggling"; there are bpb`},
-		"a run that is no tuning": {TuneOptions{Resume: parent}, nil, "resume base: it was trained on text; continue it with: workbench train --resume"},
+		"a run that is no tuning": {TuneOptions{Resume: parent}, nil, "resume base: it was trained on text; continue it with: workbench train base --resume"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := tune(t, t.Context(), test.o, test.overrides...)

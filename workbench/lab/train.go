@@ -57,17 +57,18 @@ func TrainConfig(ctx context.Context, c *config.Config, o TrainOptions) (*TrainR
 	if err != nil {
 		return nil, err
 	}
-	device := o.Device
-	if device == nil {
-		if device, err = xla.Open(c.Backend); err != nil {
+	t := &training{config: c, options: o, device: o.Device, model: model}
+	defer t.close()
+	if err := t.claim(); err != nil {
+		return nil, err
+	}
+	if t.device == nil {
+		if t.owned, err = xla.Open(c.Backend); err != nil {
 			return nil, err
 		}
-		defer device.Finalize()
+		t.device = t.owned
 	}
-	o.Say(device.Summary())
-
-	t := &training{config: c, options: o, device: device, model: model}
-	defer t.close()
+	o.Say(t.device.Summary())
 	if err := t.open(ctx); err != nil {
 		return nil, err
 	}
@@ -91,6 +92,7 @@ func TrainConfig(ctx context.Context, c *config.Config, o TrainOptions) (*TrainR
 type training struct {
 	config  *config.Config
 	options TrainOptions
+	owned   *xla.Device // to be finalized
 	device  *xla.Device
 	model   *models.Model
 
@@ -104,22 +106,26 @@ type training struct {
 	lastSample string
 }
 
-// open prepares the corpus, makes or opens the run's folder, and compiles the step.
-func (s *training) open(ctx context.Context) (err error) {
-	if name := s.config.Run; s.options.Resume == nil && name != "" { // refused now rather than after the work
-		if _, err := os.Stat(runFolder(name)); err == nil {
-			return taken(name)
-		}
+// claim refuses now, rather than after the work, a run that could not be written: a new one whose place is taken or cannot
+// be written to, or one to resume that another command made or another process writes.
+func (s *training) claim() (err error) {
+	if s.run = s.options.Resume; s.run == nil {
+		return checkNew(s.config.Run)
 	}
+	if err = s.run.resumes("train"); err != nil {
+		return err
+	}
+	if s.lock, err = lockRun(s.run, s.options.Command); err != nil {
+		return err
+	}
+	return s.openLog()
+}
+
+// open prepares the corpus, compiles the step, and makes the folder of a new run.
+func (s *training) open(ctx context.Context) (err error) {
 	var tok *tokenizer.Tokenizer
-	if s.options.Resume != nil {
-		if err = s.options.Resume.resumes("train"); err != nil {
-			return err
-		}
-		if s.lock, err = lockRun(s.options.Resume, s.options.Command); err != nil {
-			return err
-		}
-		if tok, err = s.options.Resume.Tokenizer(); err != nil {
+	if s.run != nil {
+		if tok, err = s.run.Tokenizer(); err != nil {
 			return err
 		}
 	}
@@ -140,21 +146,14 @@ func (s *training) open(ctx context.Context) (err error) {
 	if s.trainer, err = train.New(s.device, s.model, s.config.Train); err != nil {
 		return err
 	}
-	if s.run = s.options.Resume; s.run == nil {
-		if err = s.create(); err != nil {
-			return err
-		}
+	if s.run == nil {
+		return s.create()
 	}
-	log, dropped, err := runlog.Open(filepath.Join(s.run.Folder, metricsFile))
-	if dropped > 0 {
-		s.options.Say(fmt.Sprintf("metrics of %s: dropped %d bytes of a line that was cut short", s.run.Name, dropped))
-	}
-	s.log = log
-	return err
+	return nil
 }
 
-// create makes the folder of a new run, with run.json and the tokenizer.
-func (s *training) create() error {
+// create makes the folder of a new run, with run.json, the tokenizer and no metrics yet. After an error the folder is gone.
+func (s *training) create() (err error) {
 	unigram, err := s.unigram()
 	if err != nil {
 		return err
@@ -166,6 +165,11 @@ func (s *training) create() error {
 	if s.run, err = newRun(s.config.Run, base); err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil {
+			os.RemoveAll(s.run.Folder)
+		}
+	}()
 	if s.lock, err = lockRun(s.run, s.options.Command); err != nil {
 		return err
 	}
@@ -173,7 +177,19 @@ func (s *training) create() error {
 	if err := s.corpus.tokenizer.Save(filepath.Join(s.run.Folder, tokenizerFile)); err != nil {
 		return err
 	}
-	return runlog.WriteRun(s.run.Folder, s.run.Info)
+	if err := runlog.WriteRun(s.run.Folder, s.run.Info); err != nil {
+		return err
+	}
+	return s.openLog()
+}
+
+func (s *training) openLog() error {
+	log, dropped, err := runlog.Open(filepath.Join(s.run.Folder, metricsFile))
+	if dropped > 0 {
+		s.options.Say(fmt.Sprintf("metrics of %s: dropped %d bytes of a line that was cut short", s.run.Name, dropped))
+	}
+	s.log = log
+	return err
 }
 
 func (s *training) batchOptions(split data.Split, seed uint64) data.BatchOptions {
@@ -258,6 +274,9 @@ func (s *training) close() {
 	}
 	if s.corpus != nil {
 		s.corpus.shards.Close()
+	}
+	if s.owned != nil {
+		s.owned.Finalize()
 	}
 	s.lock.release()
 }

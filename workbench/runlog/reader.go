@@ -32,6 +32,9 @@ func Read(path string) (records []Record, bad []BadLine, err error) {
 
 // ReadAll is Read with the superseded records left in.
 func ReadAll(path string) (records []Record, bad []BadLine, err error) {
+	if err := checkRegular(path); err != nil {
+		return nil, nil, fmt.Errorf("read metrics: %w", err)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read metrics: %w", err)

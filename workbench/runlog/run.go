@@ -144,6 +144,9 @@ func syncDir(dir string) error {
 // dir.
 func ReadRun(dir string, v any) error {
 	path := filepath.Join(dir, RunFile)
+	if err := checkRegular(path); err != nil {
+		return fmt.Errorf("read run: %w", err)
+	}
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("read run: %w; %s", err, runsBeside(dir))
@@ -153,6 +156,14 @@ func ReadRun(dir string, v any) error {
 	}
 	if err := json.Unmarshal(text, v); err != nil {
 		return fmt.Errorf("read run %s: line %d: %w; correct the file or restore it from a copy", path, errorLine(text, err), err)
+	}
+	return nil
+}
+
+// checkRegular refuses what is there and is no file of text: to open a pipe may wait for ever, and a device may have no end.
+func checkRegular(path string) error {
+	if stat, err := os.Stat(path); err == nil && !stat.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file; move it away, or restore the file from a copy", path)
 	}
 	return nil
 }

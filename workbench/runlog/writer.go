@@ -21,6 +21,9 @@ type Writer struct {
 // Open opens a file of metrics for appending, creating it if need be. A last line that a crash cut off is removed, and
 // dropped says how many bytes it had. A file that is not one of metrics is refused and left as it is.
 func Open(path string) (w *Writer, dropped int64, err error) {
+	if err := checkRegular(path); err != nil {
+		return nil, 0, fmt.Errorf("open metrics: %w", err)
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
 	if err != nil {
 		return nil, 0, fmt.Errorf("open metrics: %w", err)

@@ -15,6 +15,10 @@ const maxFileBytes = 256 << 20
 
 // Load reads a tokenizer.json; see Parse.
 func Load(path string) (*Tokenizer, error) {
+	if stat, err := os.Stat(path); err == nil && !stat.Mode().IsRegular() {
+		// To open a pipe may wait for ever, and a device may have no end.
+		return nil, fmt.Errorf("load tokenizer %s: it is not a regular file", path)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("load tokenizer: %w", err)

@@ -13,7 +13,7 @@ type Rates struct {
 }
 
 // momentumRise is the same for a run of any length: a short one learns best with little momentum to its end. Reaching
-// 0.95 after a tenth of 300 steps instead ends 1.2 to 1.4 % higher in bits per byte.
+// 0.95 after a tenth of 300 steps instead costs T12 3.6 % in bits per byte (docs/LOG.md, 2026-11-29).
 const momentumRise = 300
 
 // At gives the rates of a step, from 0. The learning rate rises linearly to LRScale over Warmup steps, stays, and falls

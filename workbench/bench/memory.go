@@ -1,4 +1,4 @@
-package lab
+package bench
 
 import (
 	"context"
@@ -65,8 +65,8 @@ func MemoryGrid() []MemoryCase {
 	return grid
 }
 
-// MemoryMeasureOptions say how to measure.
-type MemoryMeasureOptions struct {
+// MemoryOptions say how to measure.
+type MemoryOptions struct {
 	Vocab int
 	// Pass measures forward and backward alone, not whole optimizer steps.
 	Pass bool
@@ -76,8 +76,8 @@ type MemoryMeasureOptions struct {
 	Steps int
 }
 
-// MemoryMeasurement compares the prediction with what XLA planned and what its allocator held.
-type MemoryMeasurement struct {
+// MemoryResult compares the prediction with what XLA planned and what its allocator held.
+type MemoryResult struct {
 	MemoryCase
 	Device string `json:"device"`
 	What   string `json:"what"`
@@ -103,10 +103,10 @@ func CanMeasureMemory() error {
 	return nil
 }
 
-// MeasureMemory runs one case on CUDA. The allocator's peak is that of the whole process, so a process should measure but
+// Memory runs one case on CUDA. The allocator's peak is that of the whole process, so a process should measure but
 // one. What it found before an error is in the measurement.
-func MeasureMemory(ctx context.Context, c MemoryCase, o MemoryMeasureOptions) (MemoryMeasurement, error) {
-	m := MemoryMeasurement{MemoryCase: c, What: "step", Limit: o.Limit}
+func Memory(ctx context.Context, c MemoryCase, o MemoryOptions) (MemoryResult, error) {
+	m := MemoryResult{MemoryCase: c, What: "step", Limit: o.Limit}
 	if err := CanMeasureMemory(); err != nil {
 		return m, err
 	}
@@ -153,7 +153,7 @@ func openWithin(limit int64) (*xla.Device, error) {
 }
 
 // steps runs whole optimizer steps.
-func (m *MemoryMeasurement) steps(ctx context.Context, device *xla.Device, model *models.Model, options train.Options, steps int) error {
+func (m *MemoryResult) steps(ctx context.Context, device *xla.Device, model *models.Model, options train.Options, steps int) error {
 	trainer, err := train.New(device, model, options)
 	if err != nil {
 		return err
@@ -178,7 +178,7 @@ func (m *MemoryMeasurement) steps(ctx context.Context, device *xla.Device, model
 }
 
 // passes runs forward and backward alone.
-func (m *MemoryMeasurement) passes(ctx context.Context, device *xla.Device, model *models.Model, options train.Options, steps int) error {
+func (m *MemoryResult) passes(ctx context.Context, device *xla.Device, model *models.Model, options train.Options, steps int) error {
 	pass, err := train.NewPass(device, model, options)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package lab
+package bench
 
 import (
 	"context"
@@ -25,10 +25,10 @@ func TestSizesThatNoKernelCanHaveAreRefusedInOneLine(t *testing.T) {
 		{"an operation that there is not", "sort", KernelShape{}, 1, `bench "sort": unknown operation; there are [scan conv attention]`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := BenchKernel(context.Background(), c.kernel, "go", c.shape, c.repeats)
+			_, err := Kernel(context.Background(), c.kernel, "go", c.shape, c.repeats)
 			require.EqualError(t, err, c.want)
 		})
 	}
-	_, err := BenchKernel(context.Background(), "conv", "go", KernelShape{Batch: 1, Time: 8, Channels: 16, Taps: 4}, 1)
+	_, err := Kernel(context.Background(), "conv", "go", KernelShape{Batch: 1, Time: 8, Channels: 16, Taps: 4}, 1)
 	require.NoError(t, err, "a small one is measured")
 }

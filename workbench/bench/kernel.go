@@ -1,4 +1,4 @@
-package lab
+package bench
 
 import (
 	"cmp"
@@ -26,8 +26,8 @@ type KernelShape struct {
 	Taps   int `json:"taps,omitempty"`
 }
 
-// KernelBench is what one operation costs.
-type KernelBench struct {
+// KernelResult is what one operation costs.
+type KernelResult struct {
 	Operation string      `json:"operation"`
 	Device    string      `json:"device"`
 	Shape     KernelShape `json:"shape"`
@@ -48,7 +48,7 @@ type kernelCase struct {
 	bytes int64
 }
 
-// KernelNames lists what BenchKernel measures.
+// KernelNames lists what Kernel measures.
 var KernelNames = []string{"scan", "conv", "attention"}
 
 // maxKernelNumbers bounds what one tensor of a measurement holds, at 8 GiB of float32.
@@ -77,9 +77,9 @@ func (s KernelShape) validate(name string) error {
 	return nil
 }
 
-// BenchKernel measures one of KernelNames in the device's compute dtype, as the median of so many repeats.
-func BenchKernel(ctx context.Context, name, backend string, shape KernelShape, repeats int) (KernelBench, error) {
-	result := KernelBench{Operation: name, Shape: shape}
+// Kernel measures one of KernelNames in the device's compute dtype, as the median of so many repeats.
+func Kernel(ctx context.Context, name, backend string, shape KernelShape, repeats int) (KernelResult, error) {
+	result := KernelResult{Operation: name, Shape: shape}
 	if !slices.Contains(KernelNames, name) {
 		return result, fmt.Errorf("bench %q: unknown operation; there are %v", name, KernelNames)
 	}

@@ -1,4 +1,4 @@
-package lab
+package bench
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"tandem/workbench/chat"
 	"tandem/workbench/generate"
+	"tandem/workbench/lab"
 )
 
 // LoadOptions say how to load a server.
@@ -30,8 +31,8 @@ func (o LoadOptions) Validate() error {
 	return nil
 }
 
-// LoadBench is how a server held out under load.
-type LoadBench struct {
+// LoadResult is how a server held out under load.
+type LoadResult struct {
 	Model    string `json:"model"`
 	Clients  int    `json:"clients"`
 	Requests int    `json:"requests"`
@@ -72,9 +73,9 @@ func percentiles(values []float64) (p Percentiles) {
 	return Percentiles{at(50), at(95), at(99)}
 }
 
-// BenchServe loads a server, in four steps. service is the one that it serves, if that is in this process, else nil.
-func BenchServe(ctx context.Context, o LoadOptions, service *Service, say func(string)) (LoadBench, error) {
-	b := LoadBench{Clients: o.Clients, Requests: o.Requests, Errors: map[string]int{}}
+// Load puts a server under load, in four steps. service is the one that it serves, if that is in this process, else nil.
+func Load(ctx context.Context, o LoadOptions, service *lab.Service, say func(string)) (LoadResult, error) {
+	b := LoadResult{Clients: o.Clients, Requests: o.Requests, Errors: map[string]int{}}
 	if err := o.Validate(); err != nil {
 		return b, err
 	}
@@ -122,7 +123,7 @@ func BenchServe(ctx context.Context, o LoadOptions, service *Service, say func(s
 }
 
 // count sums up the replies.
-func (b *LoadBench) count(replies [][]reply) {
+func (b *LoadResult) count(replies [][]reply) {
 	var first []float64
 	for _, r := range slices.Concat(replies...) {
 		if r.problem != "" {
@@ -156,7 +157,7 @@ func crowd(clients, times int, do func(client, time int)) float64 {
 }
 
 // engineLoad is the same load without a server, in tokens a second.
-func engineLoad(ctx context.Context, o LoadOptions, service *Service) (float64, error) {
+func engineLoad(ctx context.Context, o LoadOptions, service *lab.Service) (float64, error) {
 	tokens, failed := make([]int, o.Clients), make([]error, o.Clients)
 	end, _ := service.Tokenizer.Special("<|assistant_end|>")
 	seconds := crowd(o.Clients, o.Requests, func(i, j int) {

@@ -1,4 +1,4 @@
-package lab
+package bench
 
 import (
 	"context"
@@ -40,7 +40,7 @@ func TestALoadCountsAnswersAndErrorsByStatus(t *testing.T) {
 	server := otherServer(t)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	b, err := BenchServe(ctx, LoadOptions{URL: server.URL + "/", Clients: 4, Requests: 2, Words: 5, Tokens: 8}, nil, func(string) {})
+	b, err := Load(ctx, LoadOptions{URL: server.URL + "/", Clients: 4, Requests: 2, Words: 5, Tokens: 8}, nil, func(string) {})
 	require.NoError(t, err)
 	require.Equal(t, "other", b.Model)
 	require.Equal(t, map[string]int{"429": 1, "none": 1}, b.Errors)
@@ -58,13 +58,13 @@ func TestALoadNeedsAnOpenAIServer(t *testing.T) {
 	load := LoadOptions{Clients: 1, Requests: 1, Words: 1, Tokens: 2}
 	closed := httptest.NewServer(http.NotFoundHandler())
 	load.URL = closed.URL
-	_, err := BenchServe(context.Background(), load, nil, func(string) {})
+	_, err := Load(context.Background(), load, nil, func(string) {})
 	require.ErrorContains(t, err, "for its model: status 404 Not Found; give the address of an OpenAI API, and its --token")
 	closed.Close()
-	_, err = BenchServe(context.Background(), load, nil, func(string) {})
+	_, err = Load(context.Background(), load, nil, func(string) {})
 	require.ErrorContains(t, err, "start one with: workbench serve")
 	load.Words = 0
-	_, err = BenchServe(context.Background(), load, nil, func(string) {})
+	_, err = Load(context.Background(), load, nil, func(string) {})
 	require.EqualError(t, err, "bench serve: clients 1, requests 1, words 0, tokens 2: all must be positive, and tokens at least 2")
 }
 
@@ -89,15 +89,4 @@ func TestPercentilesAreByTheNearestRank(t *testing.T) {
 	require.Equal(t, Percentiles{100, 190, 198}, percentiles(values))
 	require.Equal(t, Percentiles{7, 7, 7}, percentiles([]float64{7}))
 	require.Zero(t, percentiles(nil))
-}
-
-func TestATokenizerIsMadeUpForAVocabulary(t *testing.T) {
-	for _, vocab := range []int{265, 300, 4096, 65536} {
-		tok, err := madeUpTokenizer(vocab)
-		require.NoError(t, err)
-		require.Equal(t, vocab, tok.VocabSize())
-		require.Equal(t, "any text", tok.Decode(tok.Encode("any text")))
-	}
-	_, err := madeUpTokenizer(500_000)
-	require.ErrorContains(t, err, "at most 456976")
 }

@@ -1,58 +1,52 @@
-package lab
+package bench
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"tandem/models"
-	"tandem/workbench/config"
-	"tandem/workbench/generate"
 	"tandem/xla"
 )
 
-// benchEngine is an engine over a model with random weights.
-type benchEngine struct {
-	device *xla.Device
-	model  *models.Model
-	engine *generate.Engine
-}
-
-// openEngine opens one whose rows hold so many tokens; an error about that begins with what needs them. Close it.
-func openEngine(c *config.Config, needs string, capacity int, o generate.Options, say func(string)) (*benchEngine, error) {
-	model, err := models.New(c.Model)
+// matrixPeak measures the device's rate in TFLOP/s on one large product in the compute dtype.
+func matrixPeak(device *xla.Device) (float64, error) {
+	size := 8192
+	if device.Kind == "go" {
+		size = 1024
+	}
+	inputs := []xla.Input{{Name: "a", Shape: shapes.Make(device.Compute, size, size)}, {Name: "b", Shape: shapes.Make(device.Compute, size, size)}}
+	program, err := xla.Compile(device, "matrix peak", inputs, func(_ *graph.Graph, in []*graph.Node) []*graph.Node {
+		return []*graph.Node{graph.Dot(in[0], in[1]).WithAccumulatorDType(dtypes.InvalidDType).General([]int{1}, nil, []int{0}, nil)}
+	})
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	if capacity > model.Config.Context {
-		return nil, fmt.Errorf("%s do not fit the context %d; raise --context", needs, model.Config.Context)
-	}
-	device, err := xla.Open(c.Backend)
+	defer program.Close()
+	draw, err := xla.Compile(device, "draw", []xla.Input{{Name: "seed", Shape: shapes.Make(dtypes.Float32)}}, func(g *graph.Graph, in []*graph.Node) []*graph.Node {
+		wave := graph.Sin(graph.Mul(in[0], graph.Iota(g, shapes.Make(dtypes.Float32, size, size), 0)))
+		other := graph.Cos(graph.Mul(in[0], graph.Iota(g, shapes.Make(dtypes.Float32, size, size), 1)))
+		return []*graph.Node{graph.ConvertDType(graph.Mul(wave, other), device.Compute)}
+	})
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	say(device.Summary())
-	o.Capacity = capacity
-	engine, err := generate.New(device, model, randomWeights(model), o)
+	defer draw.Close()
+	matrix, err := draw.Run(tensors.FromScalar(float32(12.9898)))
 	if err != nil {
-		device.Finalize()
-		return nil, err
+		return 0, err
 	}
-	return &benchEngine{device, model, engine}, nil
-}
-
-func (b *benchEngine) close() {
-	b.engine.Close()
-	b.device.Finalize()
-}
-
-// weightBytes is what a step reads of weights: all but the embedding, of which it reads a line a row.
-func (b *benchEngine) weightBytes() int64 {
-	return int64(b.model.Parameters()-b.model.Config.Vocab*b.model.Config.Width) * int64(b.device.Compute.Size())
+	seconds, err := median(context.Background(), 10, func() error {
+		outputs, err := program.Run(matrix[0], matrix[0])
+		if err != nil {
+			return err
+		}
+		return outputs[0].FinalizeAll()
+	})
+	cube := float64(size) * float64(size) * float64(size)
+	return 2 * cube / seconds / 1e12, err
 }
 
 // copyPeak measures the device's memory bandwidth in GB/s: a large array is read and written.

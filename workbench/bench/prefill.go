@@ -1,4 +1,4 @@
-package lab
+package bench
 
 import (
 	"context"
@@ -19,8 +19,8 @@ type PrefillOptions struct {
 	Repeats int
 }
 
-// PrefillBench is what a prompt costs on a device before its first token.
-type PrefillBench struct {
+// PrefillResult is what a prompt costs on a device before its first token.
+type PrefillResult struct {
 	Device  string `json:"device"`
 	Pattern string `json:"pattern"`
 	// Prompt is its tokens, of which the engine feeds the last with the first step.
@@ -34,9 +34,9 @@ type PrefillBench struct {
 	StateBytes int64 `json:"state_bytes"`
 }
 
-// BenchPrefill measures the time from a prompt to its first token, of a model with random weights and one row at a time,
+// Prefill measures the time from a prompt to its first token, of a model with random weights and one row at a time,
 // and gives each result to emit as it comes.
-func BenchPrefill(ctx context.Context, c *config.Config, o PrefillOptions, say func(string), emit func(PrefillBench) error) error {
+func Prefill(ctx context.Context, c *config.Config, o PrefillOptions, say func(string), emit func(PrefillResult) error) error {
 	if len(o.Prompts) == 0 {
 		return errors.New("bench prefill: no length is given; write for example --prompt 128,1024")
 	}
@@ -45,24 +45,24 @@ func BenchPrefill(ctx context.Context, c *config.Config, o PrefillOptions, say f
 	}
 	longest := slices.Max(o.Prompts)
 	// A trip of one token, for the others of a longer one would count.
-	bench, err := openEngine(c, fmt.Sprintf("bench prefill: a prompt's %d tokens", longest), longest, generate.Options{Rows: 1, TokensPerTrip: 1}, say)
+	opened, err := openEngine(c, fmt.Sprintf("bench prefill: a prompt's %d tokens", longest), longest, generate.Options{Rows: 1, TokensPerTrip: 1}, say)
 	if err != nil {
 		return err
 	}
-	defer bench.close()
+	defer opened.close()
 	for _, length := range o.Prompts {
-		b := PrefillBench{
-			Device: bench.device.Description(), Pattern: bench.model.Config.Pattern.String(), Prompt: length,
-			Chunks: bench.engine.Options().Chunks, StateBytes: bench.engine.RowBytes(),
+		b := PrefillResult{
+			Device: opened.device.Description(), Pattern: opened.model.Config.Pattern.String(), Prompt: length,
+			Chunks: opened.engine.Options().Chunks, StateBytes: opened.engine.RowBytes(),
 		}
-		prompts := randomPrompts(bench.model.Config.Vocab, 1, length)
+		prompts := randomPrompts(opened.model.Config.Vocab, 1, length)
 		var seconds []float64
-		for i := range benchWarmup + o.Repeats {
-			took, err := bench.firstToken(ctx, prompts)
+		for i := range warmup + o.Repeats {
+			took, err := opened.firstToken(ctx, prompts)
 			if err != nil {
 				return err
 			}
-			if i >= benchWarmup {
+			if i >= warmup {
 				seconds = append(seconds, took)
 			}
 		}
@@ -77,9 +77,9 @@ func BenchPrefill(ctx context.Context, c *config.Config, o PrefillOptions, say f
 }
 
 // firstToken is the time to it.
-func (b *benchEngine) firstToken(ctx context.Context, prompts [][]int32) (seconds float64, err error) {
+func (e *randomEngine) firstToken(ctx context.Context, prompts [][]int32) (seconds float64, err error) {
 	started := time.Now()
-	for token, err := range b.engine.Generate(ctx, prompts, generate.GenerateOptions{MaxTokens: 1}) {
+	for token, err := range e.engine.Generate(ctx, prompts, generate.GenerateOptions{MaxTokens: 1}) {
 		if err != nil {
 			return 0, err
 		}

@@ -1,4 +1,4 @@
-package lab
+package bench
 
 import (
 	"fmt"
@@ -10,13 +10,14 @@ import (
 	"tandem/workbench/chat"
 	"tandem/workbench/config"
 	"tandem/workbench/generate"
+	"tandem/workbench/lab"
 	"tandem/workbench/tokenizer"
 	"tandem/xla"
 )
 
 // RandomService is a Service of a model with random weights and a made-up tokenizer of its vocabulary, to measure serving
 // without a run. Close it.
-func RandomService(c *config.Config, o ServeOptions, say func(string)) (*Service, error) {
+func RandomService(c *config.Config, o lab.ServeOptions, say func(string)) (*lab.Service, error) {
 	model, err := models.New(c.Model)
 	if err != nil {
 		return nil, err
@@ -35,17 +36,15 @@ func RandomService(c *config.Config, o ServeOptions, say func(string)) (*Service
 		device.Finalize()
 		return nil, err
 	}
-	run := &Run{Name: "random", Info: Info{
+	run := &lab.Run{Name: "random", Info: lab.Info{
 		Name: "random", Created: time.Now(), Config: c, Pattern: model.Config.Pattern.String(), Parameters: model.Parameters(),
 	}}
-	opened := &Chat{Run: run, Device: device, Tokenizer: tok, Engine: engine, Overflow: overflowOf(model)}
+	opened := &lab.Chat{Run: run, Device: device, Tokenizer: tok, Engine: engine}
 	if opened.Model, err = chat.NewModel(chat.Over(engine), tok); err != nil {
 		opened.Close()
 		return nil, err
 	}
-	return newService(opened, model, o.Queue, engineSize{
-		rows: engine.Options().Rows, rowBytes: engine.RowBytes(), tokenBytes: tokenBytes(model, device),
-	}), nil
+	return lab.NewService(opened, model, o.Queue), nil
 }
 
 // madeUpTokenizer has vocab tokens, learned from all words of four of the first letters: each becomes a token.

@@ -1,10 +1,9 @@
-package lab
+package bench
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -24,8 +23,8 @@ type DecodeOptions struct {
 	PeakGBPerSecond float64
 }
 
-// DecodeBench is what generating costs on a device.
-type DecodeBench struct {
+// DecodeResult is what generating costs on a device.
+type DecodeResult struct {
 	Device  string `json:"device"`
 	Pattern string `json:"pattern"`
 	Rows    int    `json:"rows"`
@@ -49,34 +48,34 @@ type DecodeBench struct {
 	PeakShare       float64 `json:"peak_share"`
 }
 
-// BenchDecode measures greedy decoding of a model with random weights, with one engine for all numbers of rows, and gives
+// Decode measures greedy decoding of a model with random weights, with one engine for all numbers of rows, and gives
 // each result to emit as it comes. Each is measured after a run of the same that compiles.
-func BenchDecode(ctx context.Context, c *config.Config, o DecodeOptions, say func(string), emit func(DecodeBench) error) error {
+func Decode(ctx context.Context, c *config.Config, o DecodeOptions, say func(string), emit func(DecodeResult) error) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
 	needs := fmt.Sprintf("bench decode: a prompt of %d and %d tokens", o.Prompt, o.Tokens)
-	bench, err := openEngine(c, needs, o.Prompt+o.Tokens, generate.Options{Rows: slices.Max(o.Rows), TokensPerTrip: o.Trip}, say)
+	opened, err := openEngine(c, needs, o.Prompt+o.Tokens, generate.Options{Rows: slices.Max(o.Rows), TokensPerTrip: o.Trip}, say)
 	if err != nil {
 		return err
 	}
-	defer bench.close()
-	trip := bench.engine.Options().TokensPerTrip
+	defer opened.close()
+	trip := opened.engine.Options().TokensPerTrip
 	if o.Tokens <= trip {
 		return fmt.Errorf("bench decode: tokens %d: a row gets %d at once, and the first ones are not measured; give more than that", o.Tokens, trip)
 	}
 	if o.PeakGBPerSecond == 0 {
-		if o.PeakGBPerSecond, err = copyPeak(bench.device); err != nil {
+		if o.PeakGBPerSecond, err = copyPeak(opened.device); err != nil {
 			return err
 		}
 	}
 	for _, rows := range o.Rows {
-		b := DecodeBench{
-			Device: bench.device.Description(), Pattern: bench.model.Config.Pattern.String(), Rows: rows, Prompt: o.Prompt, Tokens: o.Tokens, Trip: trip,
-			StateBytes: bench.engine.RowBytes(), WeightBytes: bench.weightBytes(), PeakGBPerSecond: o.PeakGBPerSecond,
+		b := DecodeResult{
+			Device: opened.device.Description(), Pattern: opened.model.Config.Pattern.String(), Rows: rows, Prompt: o.Prompt, Tokens: o.Tokens, Trip: trip,
+			StateBytes: opened.engine.RowBytes(), WeightBytes: opened.weightBytes(), PeakGBPerSecond: o.PeakGBPerSecond,
 		}
 		for range 2 { // the first one compiles
-			if err := b.measure(ctx, bench); err != nil {
+			if err := b.measure(ctx, opened); err != nil {
 				return err
 			}
 		}
@@ -100,11 +99,11 @@ func (o DecodeOptions) validate() error {
 
 // measure generates once from random prompts. A row gets the tokens of a trip all at once, so that time runs from the
 // moment when every row has had a whole one.
-func (b *DecodeBench) measure(ctx context.Context, bench *benchEngine) error {
+func (b *DecodeResult) measure(ctx context.Context, opened *randomEngine) error {
 	started, first, whole, drawn := time.Now(), time.Time{}, time.Time{}, 0
 	got, without, behind := make([]int, b.Rows), b.Rows, b.Rows
-	prompts := randomPrompts(bench.model.Config.Vocab, b.Rows, b.Prompt)
-	for token, err := range bench.engine.Generate(ctx, prompts, generate.GenerateOptions{MaxTokens: b.Tokens}) {
+	prompts := randomPrompts(opened.model.Config.Vocab, b.Rows, b.Prompt)
+	for token, err := range opened.engine.Generate(ctx, prompts, generate.GenerateOptions{MaxTokens: b.Tokens}) {
 		if err != nil {
 			return err
 		}
@@ -131,17 +130,4 @@ func (b *DecodeBench) measure(ctx context.Context, bench *benchEngine) error {
 	b.GBPerSecond = (float64(b.WeightBytes) + float64(b.Rows)*float64(b.StateBytes)) / 1e6 / b.MillisecondsPerToken
 	b.PeakShare = b.GBPerSecond / b.PeakGBPerSecond
 	return nil
-}
-
-// randomPrompts draws prompts of the same length.
-func randomPrompts(vocab, rows, tokens int) [][]int32 {
-	random := rand.New(rand.NewPCG(4, 5))
-	prompts := make([][]int32, rows)
-	for i := range prompts {
-		prompts[i] = make([]int32, tokens)
-		for j := range prompts[i] {
-			prompts[i][j] = random.Int32N(int32(vocab))
-		}
-	}
-	return prompts
 }

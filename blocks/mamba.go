@@ -201,7 +201,7 @@ func (m *mamba) Step(ctx *Context, weights Params, xB1D *Node, state []*Node) (*
 	deltaB1I, bB1N, cB1N := m.selection(weights["mamba.x"], weights["mamba.dt"], uB1I)
 
 	u, z := ConvertDType(uB1I, dtypes.Float32), ConvertDType(dense(normed, weights["mamba.in_z"]), dtypes.Float32)
-	delta := softplus(Add(ConvertDType(deltaB1I, dtypes.Float32), Reshape(weights["mamba.dt_bias"], 1, 1, m.inner)))
+	delta := Softplus(Add(ConvertDType(deltaB1I, dtypes.Float32), Reshape(weights["mamba.dt_bias"], 1, 1, m.inner)))
 	if ctx.LengthB != nil { // padding leaves the state
 		delta = Where(ctx.paddingBT(), ZerosLike(delta), delta)
 	}

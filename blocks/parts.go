@@ -28,9 +28,6 @@ func dense(x, wIO *Node) *Node { return xla.Dense(x, wIO) }
 // silu is x·σ(x).
 func silu(x *Node) *Node { return Mul(x, Logistic(x)) }
 
-// softplus is ln(1 + exp(x)), exact for any x: max(x, 0) + ln(1 + exp(-|x|)).
-func softplus(x *Node) *Node { return Add(MaxScalar(x, 0), Log1P(Exp(Neg(Abs(x))))) }
-
 // MLPRatio is the default width of an MLP's hidden layer over the model's width.
 const MLPRatio = 4
 

@@ -36,7 +36,7 @@ type Setting struct {
 // Settings lists ways to train with the same rows a step on a card where they fit, the fastest first: passes of as many
 // rows as fit and divide the step's, without checkpoints and with one at each block.
 func (m *Model) Settings(t Training, gpu GPU) []Setting {
-	var settings []Setting
+	settings := []Setting{} // none is an empty list, in JSON too
 	rows := t.Batch * max(1, t.Accumulate)
 	for _, t.Checkpoint = range []int{0, 1} {
 		t.Accumulate = 2 // more passes than two take no more memory

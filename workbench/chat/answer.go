@@ -209,14 +209,15 @@ func (a *Answer) Close() {
 	a.cancel()
 	a.assembler.close()
 	state := a.lastState()
-	if a.stopped { // the tokens go on behind the stop string
+	tokens := a.tokens
+	if a.stopped { // they go on behind the stop string
 		var r Rendered
 		a.template.message(&r, Message{Assistant, a.content})
-		a.tokens = append(a.tokens[:a.prompt:a.prompt], r.Tokens[1:len(r.Tokens)-1]...)
+		tokens = append(tokens[:a.prompt:a.prompt], r.Tokens[1:len(r.Tokens)-1]...)
 	}
 	if a.options.Keep && a.messages != nil {
-		a.thread = &Thread{messages: append(a.messages, Message{Assistant, a.content}), tokens: a.tokens}
-		if usable(state, a.tokens) {
+		a.thread = &Thread{messages: append(a.messages, Message{Assistant, a.content}), tokens: tokens}
+		if usable(state, tokens) {
 			a.thread.state = state
 			return
 		}

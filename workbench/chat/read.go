@@ -174,6 +174,11 @@ func elements(reader *bufio.Reader) iter.Seq[entry] {
 		}
 		if _, err := decoder.Token(); err != nil { // the closing bracket
 			yield(entry{here(), nil, fmt.Errorf("the list does not end: %w", err)})
+			return
+		}
+		after := here()
+		if _, err := decoder.Token(); err != io.EOF {
+			yield(entry{after, nil, errors.New("there is more after the list; a file is one list, or one conversation a line")})
 		}
 	}
 }

@@ -129,6 +129,7 @@ func TestAFileThatIsNoConversationsEndsTheReading(t *testing.T) {
 		"a list of strings":   {`["a"]`, "talk.jsonl:1: json: cannot unmarshal string"},
 		"a list cut short":    {"[\n{\"question\":\"a\",\"answer\":\"b\"},\n{\"question\":\"a\"", "talk.jsonl:3: unexpected EOF"},
 		"a list without end":  {"[\n{\"question\":\"a\",\"answer\":\"b\"}\n", "talk.jsonl:3: the list does not end"},
+		"two lists":           {"[\n{\"question\":\"a\",\"answer\":\"b\"}]\n[{\"question\":\"c\",\"answer\":\"d\"}]", "talk.jsonl:3: there is more after the list; a file is one list, or one conversation a line"},
 		"an object of a list": {"[\n{\"question\":\"a\",\"answer\":\"b\"},\n\n{\"x\":1}]", "talk.jsonl:4: the fields x are of no known format"},
 	} {
 		t.Run(name, func(t *testing.T) {

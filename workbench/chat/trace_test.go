@@ -50,6 +50,20 @@ func TestATraceTellsDrawnTokensFromPromptAndToolOutput(t *testing.T) {
 	}
 }
 
+func TestATraceAfterAStopStringHoldsAllThatWasDrawn(t *testing.T) {
+	answer := script("ab and the rest")
+	model := newModel(t, &fakeEngine{next: scripted(answer)})
+	ended := answered(t, model, nil, chat.Options{Stop: []string{"b and"}})
+	require.Equal(t, chat.TextContent("a"), ended.Content())
+	trace := ended.Trace()
+	prompt := script(special("bos"), special("user_start"), "q", special("user_end"), special("assistant_start"))
+	require.Equal(t, append(prompt, answer[:len("ab and")]...), trace.Tokens)
+	require.Len(t, trace.LogProbs, len(trace.Tokens))
+	for i, drawn := range trace.Drawn {
+		require.Equal(t, i >= len(prompt), drawn, "token %d", i)
+	}
+}
+
 func TestAPrimedPromptIsFedOnceForAllItsAnswers(t *testing.T) {
 	engine := &fakeEngine{next: scripted(script("one"))}
 	model := newModel(t, engine)

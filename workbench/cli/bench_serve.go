@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -58,7 +59,8 @@ a server that is already running instead.`,
 	flags.StringVar(&load.Token, "token", "", "what the server at --url asks for; $"+tokenVariable+" without it")
 	flags.IntVar(&rows, "rows", 0, "requests decoded together at most; 0 is one a client")
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
-	addModelFlags(command, "backend")
+	addModelFlags(command, "backend", "run")
+	flags.Lookup("run").Usage = "run to serve, by its name or path, instead of random weights"
 	return command
 }
 
@@ -85,6 +87,12 @@ func benchOwnServer(command *cobra.Command, arguments []string, load bench.LoadO
 	options := lab.ServeOptions{Rows: rows, Queue: load.Clients}
 	var service *lab.Service
 	if loaded.Run != "" {
+		others := slices.DeleteFunc(configOverrides(command), func(pair string) bool {
+			return strings.HasPrefix(pair, "run=") || strings.HasPrefix(pair, "backend=")
+		})
+		if len(arguments)+len(others) > 0 {
+			return b, usageError{errors.New("bench serve: --run serves a run, which has its model; leave out the configuration")}
+		}
 		run, err := lab.OpenRun(loaded.Run)
 		if err != nil {
 			return b, err

@@ -63,6 +63,9 @@ func (p *progress) step(e lab.Event) {
 		p.bar = progressbar.NewOptions(e.Steps, progressbar.OptionSetWriter(p.out), progressbar.OptionSetWidth(24),
 			progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false))
 	}
+	if p.bar.GetMax() != e.Steps { // a training of minutes finds its steps as it goes
+		p.bar.ChangeMax(e.Steps)
+	}
 	p.bar.Describe(line)
 	p.bar.Set(e.Step)
 }

@@ -117,5 +117,5 @@ func printRewarded(r *lab.RLResult) {
 		}
 		fmt.Printf("held out: %s\n", strings.Join(words, ", "))
 	}
-	fmt.Printf("\n%s\n\ntalk to it: workbench chat %s\n", r.Sample, r.Name)
+	fmt.Printf("\n%s\n\ntalk to it: workbench chat %s\n", r.Sample, r.Run.Reference())
 }

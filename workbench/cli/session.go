@@ -110,7 +110,7 @@ func stopSession(ctx context.Context, found *session.Client) error {
 	}
 	line := fmt.Sprintf("stopped the session of process %d", found.Process().PID)
 	if training, running := status.Training(); running {
-		line += fmt.Sprintf("; %s can be continued with: workbench train --resume --run %s", training.Run, training.Run)
+		line += fmt.Sprintf("; %s can be continued with: workbench train --resume --run %s", training.Run, lab.Reference(training.Run, training.Folder))
 	}
 	fmt.Println(line)
 	return nil

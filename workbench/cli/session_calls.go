@@ -37,7 +37,7 @@ func trainInSession(ctx context.Context, c *config.Config, o lab.TrainOptions, a
 	if asJSON {
 		return printJSON(os.Stdout, training)
 	}
-	fmt.Printf("%s trains in the session; see it with: workbench session watch %s\n", training.Run, training.Run)
+	fmt.Printf("%s trains in the session; see it with: workbench session watch %s\n", training.Run, lab.Reference(training.Run, training.Folder))
 	return nil
 }
 

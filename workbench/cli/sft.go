@@ -117,5 +117,5 @@ func printTuned(r *lab.TuneResult) {
 	if r.BPB > 0 {
 		fmt.Printf("validation %.3f bits per byte of the assistant's text (before: %.3f)\n", r.BPB, r.BaseBPB)
 	}
-	fmt.Printf("%s\n\n%s\n\ntalk to it: workbench chat %s\n", r.Conversations, r.Sample, r.Name)
+	fmt.Printf("%s\n\n%s\n\ntalk to it: workbench chat %s\n", r.Conversations, r.Sample, r.Run.Reference())
 }

@@ -136,6 +136,9 @@ func (c *Config) apply(settings []setting) error {
 			return fmt.Errorf("%s%w", s.at, err)
 		}
 	}
+	if has(settings, "steps") && !has(settings, "minutes") {
+		c.Train.Minutes = 0 // as a time takes the place of the steps before it
+	}
 	return nil
 }
 

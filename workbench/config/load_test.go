@@ -20,6 +20,14 @@ func write(t testing.TB, text string) string {
 	return "some.yaml"
 }
 
+func TestAFileOfAnotherSystemIsReadToo(t *testing.T) {
+	c, err := config.Load(write(t, "\uFEFFdepth: 2\r\nvocab: 300\t# small\r\nsample_prompt: a\tb c\t # not\tthis\r\n"), nil)
+	require.NoError(t, err)
+	require.Equal(t, "a\tb c", c.Sample.Prompt)
+	require.Equal(t, models.Pattern("TT"), c.Model.Pattern)
+	require.Equal(t, 300, c.Model.Vocab)
+}
+
 func TestAFileIsReadOntoTheDefaultsAndOverridesOntoTheFile(t *testing.T) {
 	name := write(t, `# a comment
 pattern: T2 M
@@ -239,4 +247,14 @@ func TestAFailedOverrideChangesNothing(t *testing.T) {
 	require.Equal(t, before, c.Derived())
 	require.NoError(t, c.Override([]string{"mamba.state=9"}))
 	require.NotEqual(t, before, c.Derived())
+}
+
+func TestStepsTakeThePlaceOfTheTimeBeforeThem(t *testing.T) {
+	c, err := config.Load("", []string{"minutes=3"})
+	require.NoError(t, err)
+	require.NoError(t, c.Override([]string{"batch=2"}))
+	require.Equal(t, 3.0, c.Train.Minutes)
+	require.NoError(t, c.Override([]string{"steps=500"}))
+	require.Zero(t, c.Train.Minutes)
+	require.Equal(t, 500, c.Train.Resolved().Steps)
 }

@@ -1,9 +1,11 @@
 package config
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
+	"unicode"
 
 	"github.com/goccy/go-yaml"
 
@@ -27,6 +29,9 @@ func (c Config) YAML() ([]byte, error) {
 		if pattern, ok := value.(models.Pattern); ok {
 			value = pattern.String()
 		}
+		if text, ok := value.(string); ok && (strings.ContainsFunc(text, unicode.IsControl) || strings.HasPrefix(text, "?")) {
+			value = quoted(text)
+		}
 		kind, option, dotted := strings.Cut(key, ".")
 		if !dotted {
 			values = append(values, yaml.MapItem{Key: key, Value: value})
@@ -45,3 +50,10 @@ func (c Config) YAML() ([]byte, error) {
 	}
 	return text, nil
 }
+
+// quoted is text with tabs, ends of lines and the like, or a question mark in front, written with escapes: the parser drops
+// tabs that stand unquoted, takes each carriage return for the end of a line, and a question mark for that of a key.
+type quoted string
+
+// MarshalYAML writes a double-quoted scalar, of which a string in JSON is one.
+func (q quoted) MarshalYAML() ([]byte, error) { return json.Marshal(string(q)) }

@@ -13,6 +13,8 @@ func TestAWrittenConfigurationReadsAsItself(t *testing.T) {
 		"tiny":                   nil,
 		"rtx3070_d16":            {"run=mine", "batch=3"},
 		"hybrid_alternating_d20": {"mamba.state=8", "transformer.kv_heads=5", "sample_prompt=yes: \"# no\"", "data=godoc:net/http"},
+		"transformer_d20":        {"sample_prompt=? what"},
+		"mamba_d20":              {"sample_prompt=func main() {\n\tprintln(\"a\tb\")\r\n}\n\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want, err := Load(name, overrides)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -28,6 +29,7 @@ func parseYAML(label string, data []byte) (settings []setting, err error) {
 	if !utf8.Valid(data) {
 		return nil, fmt.Errorf("%s: this is not UTF-8 text; give a YAML file", f.label)
 	}
+	data = bytes.TrimPrefix(data, []byte("\uFEFF")) // the mark that some systems begin files with
 	tree, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		return nil, f.syntaxError(err)
@@ -126,8 +128,11 @@ func scalar(node ast.Node) (text string, quoted, ok bool) {
 	case *ast.LiteralNode:
 		return node.Value.Value, true, true
 	case *ast.StringNode:
-		kind := node.GetToken().Type
-		return node.Value, kind == token.SingleQuoteType || kind == token.DoubleQuoteType, true
+		text, written := node.Value, node.GetToken()
+		if whole := strings.TrimSpace(written.Origin); strings.ReplaceAll(whole, "\t", "") == text {
+			text = whole // the parser drops tabs
+		}
+		return text, written.Type == token.SingleQuoteType || written.Type == token.DoubleQuoteType, true
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
 		return node.GetToken().Value, false, true
 	}

@@ -65,9 +65,9 @@ func Open(spec string) (Corpus, error) { return OpenWith(context.Background(), s
 //	climbmix           one of Presets; ./climbmix is a file of that name
 //	a=0.7,b=0.3        a Mixture: a part of the tokens comes from each
 //
-// The document of a row or a JSON object is its column or field "text", "content", "messages" or "conversations", or the
-// only one of text. Another is named after a colon, several with a plus between: data.jsonl:question+answer. After
-// [:N] a corpus of rows ends with its first N rows: data.parquet[:1000].
+// The document of a row or a JSON object is its column or field "text", "content", "messages" or "conversations", or of
+// parquet the only column of text. Another is named after a colon, several with a plus between:
+// data.jsonl:question+answer. After [:N] a corpus of rows ends with its first N rows: data.parquet[:1000].
 //
 // A spec that names nothing or only empty files is an error. Downloads, which happen when documents are read, end with ctx.
 func OpenWith(ctx context.Context, spec string, o Options) (Corpus, error) {

@@ -38,6 +38,42 @@ func TestOpenReadsEveryFormInAFixedOrder(t *testing.T) {
 	}
 }
 
+func TestAFolderOfLinksGivesTheFilesTheyLeadTo(t *testing.T) {
+	dir := t.TempDir()
+	text := writeFile(t, "elsewhere", dir, "store", "a.txt")
+	writeFile(t, "here", dir, "books", "b.txt")
+	books := filepath.Join(dir, "books")
+	if err := os.Symlink(text, filepath.Join(books, "a.txt")); err != nil {
+		t.Skip("no links here: ", err)
+	}
+	require.NoError(t, os.Symlink(books, filepath.Join(books, "round.txt")))
+	c, err := Open(books)
+	require.NoError(t, err)
+	require.Equal(t, []string{"elsewhere", "here"}, collect(t, c))
+
+	require.NoError(t, os.Remove(text))
+	_, err = Open(books)
+	requireLine(t, err, "open corpus", filepath.Join("books", "a.txt"), "no such file")
+}
+
+func TestJSONLinesAreReadToTheLetter(t *testing.T) {
+	for _, test := range []struct {
+		name, text, columns string
+		want                []string
+	}{
+		{"a byte order mark and lines of another system", "\uFEFF{\"text\":\"one\"}\r\n{\"text\":\"two\"}\r\n", "", []string{"one", "two"}},
+		{"large numbers", `{"q":"a","n":1000000}` + "\n" + `{"q":"b","n":37037036703703701}` + "\n" + `{"q":"c","n":[0.5,-3e400]}`, ":q+n",
+			[]string{"a\n\n1000000", "b\n\n37037036703703701", "c\n\n0.5\n-3e400"}},
+		{"a named column that is null here and there", `{"q":"a","n":null}` + "\n" + `{"q":null,"n":"b"}` + "\n" + `{"q":null,"n":null}`, ":q+n", []string{"a", "b"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c, err := Open(writeFile(t, test.text, t.TempDir(), "a.jsonl") + test.columns)
+			require.NoError(t, err)
+			require.Equal(t, test.want, collect(t, c))
+		})
+	}
+}
+
 func TestOpenRefusesWhatIsNoCorpusAndListsTheForms(t *testing.T) {
 	dir := t.TempDir()
 	writeFile(t, "", dir, "empty.txt")
@@ -68,6 +104,7 @@ func TestBadInputIsReportedWithItsPlace(t *testing.T) {
 		{"an object without text", "b.jsonl", "\n{\"body\":\"x\",\"id\":3}\n", "b.jsonl:2", "(body, id)"},
 		{"a text that is a number", "c.ndjson", "{\"text\":5}\n", "c.ndjson:1", "number"},
 		{"a line that is no object", "d.jsonl", "[1]\n", "d.jsonl:1", "array"},
+		{"two objects in a line", "g.jsonl", "{\"text\":null} {\"text\":\"b\"}\n", "g.jsonl:1", "after top-level value"},
 		{"a binary file", "e.txt", "PK\x03\x04\x00\x00", "e.txt", "byte 4 is zero"},
 		{"an object whose text is null", "f.jsonl", "{\"text\":null}\n", "f.jsonl:1", "no \"text\""},
 	} {

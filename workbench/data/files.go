@@ -149,8 +149,9 @@ func textFiles(path string) ([]string, error) {
 	})
 }
 
-// walk lists the files below root that are wanted, in lexical order. A folder
-// that is not wanted, or whose name begins with a dot, is left out with all it holds.
+// walk lists the files below root that are wanted, in lexical order, links to
+// files included. A folder that is not wanted, or whose name begins with a dot,
+// is left out with all it holds.
 func walk(root string, wanted func(fs.DirEntry) bool) ([]string, error) {
 	// A root that is a symbolic link would not be entered without this.
 	root, err := filepath.EvalSymlinks(root)
@@ -166,10 +167,15 @@ func walk(root string, wanted func(fs.DirEntry) bool) ([]string, error) {
 		if leave && entry.IsDir() {
 			return fs.SkipDir
 		}
-		if !leave && entry.Type().IsRegular() {
+		if leave || entry.IsDir() {
+			return nil
+		}
+		// The hub's cache is made of links to files. Links to folders could go round for ever.
+		info, err := os.Stat(path)
+		if err == nil && info.Mode().IsRegular() {
 			files = append(files, path)
 		}
-		return nil
+		return err // a link that leads nowhere is text that is missing
 	})
 	slices.Sort(files)
 	return files, err

@@ -34,6 +34,7 @@ func jsonLines(path string) iter.Seq2[jsonLine, error] {
 		}
 		defer f.Close()
 		r := bufio.NewReaderSize(f, 1<<20)
+		skipByteOrderMark(r)
 		for number := 1; ; number++ {
 			line, err := readLine(r, nil)
 			if err == io.EOF {
@@ -105,13 +106,19 @@ func lineText(line []byte, wanted string) (string, error) {
 			return *object.Text, nil
 		}
 	}
+	var raw json.RawMessage // for its check of the whole line: a decoder stops after the first value
+	if err := json.Unmarshal(line, &raw); err != nil {
+		return "", err
+	}
 	var fields map[string]any
-	if err := json.Unmarshal(line, &fields); err != nil {
+	decoder := json.NewDecoder(bytes.NewReader(line))
+	decoder.UseNumber() // a float64 would be written otherwise, and lose digits of large numbers
+	if err := decoder.Decode(&fields); err != nil {
 		return "", err
 	}
 	var have []column
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		if fields[name] != nil {
+		if fields[name] != nil || wanted != "" { // a column that is named may be empty, as in parquet
 			have = append(have, column{name: name})
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -157,6 +158,23 @@ func TestRowsAreTheSameOfParquetAndJSONLines(t *testing.T) {
 	for _, err := range Rows(t.Context(), writeFile(t, "x", dir, "a.txt"), Options{}) {
 		requireLine(t, err, "a.txt", "only parquet files and JSON lines have rows")
 	}
+}
+
+func TestRowsOfParquetAreJSONWhateverTheyHold(t *testing.T) {
+	type row struct {
+		Text  []byte    `parquet:"text"` // as older writers leave text: bytes that nothing calls a string
+		Score float64   `parquet:"score"`
+		All   []float32 `parquet:"all,list"`
+	}
+	path := writeFile(t, string(parquetBytes(t, 10, row{[]byte("Which?"), math.NaN(), []float32{0.1, float32(math.Inf(1))}})), t.TempDir(), "a.parquet")
+	for object, err := range Rows(t.Context(), path, Options{}) {
+		require.NoError(t, err)
+		require.JSONEq(t, `{"text":"Which?","score":null,"all":[0.1,null]}`, string(object))
+	}
+	path = writeFile(t, string(parquetBytes(t, 10, row{[]byte("Which?"), 1234567, []float32{0.1}})), t.TempDir(), "a.parquet")
+	c, err := Open(path + ":text+score+all")
+	require.NoError(t, err)
+	require.Equal(t, []string{"Which?\n\n1234567\n\n0.1"}, collect(t, c), "the same numbers in text")
 }
 
 func TestABadParquetFileIsSaidInOneLine(t *testing.T) {

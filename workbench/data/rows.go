@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -71,6 +72,10 @@ func valueText(value any) string {
 		return v
 	case []byte:
 		return string(v)
+	case float32, float64:
+		if text, err := json.Marshal(v); err == nil {
+			return string(text) // 1000000 and not 1e+06
+		}
 	case map[string]any:
 		for _, names := range [][2]string{{"role", "content"}, {"from", "value"}} {
 			if role, ok := v[names[0]].(string); ok {
@@ -96,6 +101,32 @@ func valueText(value any) string {
 		return strings.Join(items, between)
 	}
 	return fmt.Sprint(value)
+}
+
+// plain makes of a value what JSON has for it: bytes become text, which is what datasets mean by them, and numbers that
+// JSON lacks become null.
+func plain(value any) any {
+	switch v := value.(type) {
+	case []byte:
+		return string(v)
+	case float32:
+		if plain(float64(v)) == nil {
+			return nil
+		}
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil
+		}
+	case map[string]any:
+		for name := range v {
+			v[name] = plain(v[name])
+		}
+	case []any:
+		for i := range v {
+			v[i] = plain(v[i])
+		}
+	}
+	return value
 }
 
 // isParquet and isJSONLines go by the name of a file.
@@ -151,7 +182,7 @@ func fileRows(path string) iter.Seq2[json.RawMessage, error] {
 			for fields, err := range p.rows(nil) {
 				var row json.RawMessage
 				if err == nil {
-					row, err = json.Marshal(fields)
+					row, err = json.Marshal(plain(fields))
 				}
 				if !yield(row, err) || err != nil {
 					return

@@ -197,7 +197,7 @@ func TestTwoTokenizesAtOnceShareTheCache(t *testing.T) {
 }
 
 func TestSweepRemovesOnlyWhatIsLongAbandoned(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "[no-pattern")
 	fresh := writeFile(t, "x", dir, workPrefix+"fresh", "a")
 	stale := writeFile(t, "x", dir, workPrefix+"stale", "a")
 	shards := writeFile(t, "x", dir, "shards", "a")

@@ -36,7 +36,7 @@ func textDocuments(path string) iter.Seq2[string, error] {
 			return
 		}
 		s := textSplitter{r: bufio.NewReaderSize(f, documentMax), path: path, big: info.Size() > wholeFile}
-		s.skipByteOrderMark()
+		s.offset = int64(skipByteOrderMark(s.r))
 		for {
 			text, err := s.next()
 			if err == io.EOF {
@@ -57,12 +57,14 @@ type textSplitter struct {
 	rest   []byte // the head of a character that the last document's end cut in two
 }
 
-func (s *textSplitter) skipByteOrderMark() {
+// skipByteOrderMark takes the mark that some systems begin files with, and gives its length.
+func skipByteOrderMark(r *bufio.Reader) int {
 	const mark = "\uFEFF"
-	if head, _ := s.r.Peek(len(mark)); string(head) == mark {
-		s.r.Discard(len(mark))
-		s.offset += int64(len(mark))
+	if head, _ := r.Peek(len(mark)); string(head) != mark {
+		return 0
 	}
+	r.Discard(len(mark))
+	return len(mark)
 }
 
 // next returns the following document, without the blank lines around it, or io.EOF.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -174,9 +175,9 @@ const workPrefix = ".work-"
 
 // sweep removes the work of killed processes: what nobody has written to for a day.
 func sweep(dir string) {
-	left, _ := filepath.Glob(filepath.Join(dir, workPrefix+"*"))
-	for _, work := range left {
-		if time.Since(lastWritten(work)) > 24*time.Hour {
+	left, _ := fs.Glob(os.DirFS(dir), workPrefix+"*")
+	for _, name := range left {
+		if work := filepath.Join(dir, name); time.Since(lastWritten(work)) > 24*time.Hour {
 			os.RemoveAll(work)
 		}
 	}
@@ -184,9 +185,9 @@ func sweep(dir string) {
 
 func lastWritten(folder string) time.Time {
 	var last time.Time
-	files, _ := filepath.Glob(filepath.Join(folder, "*"))
-	for _, path := range append(files, folder) {
-		if info, err := os.Stat(path); err == nil && info.ModTime().After(last) {
+	files, _ := fs.Glob(os.DirFS(folder), "*")
+	for _, name := range append(files, ".") {
+		if info, err := os.Stat(filepath.Join(folder, name)); err == nil && info.ModTime().After(last) {
 			last = info.ModTime()
 		}
 	}

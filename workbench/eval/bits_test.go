@@ -42,6 +42,12 @@ func TestBitsPerByteOfAModelThatGuesses(t *testing.T) {
 	require.Equal(t, 20, result.Examples)
 	require.InDelta(t, result.Value, result.Interval.Low, 1e-5)
 
+	f.weights[0] = nanLike(f.weights[0])
+	o.Batches, err = data.NewBatches(shards, data.BatchOptions{Split: data.Train, Batch: 4, Time: 32})
+	require.NoError(t, err)
+	_, err = eval.RunBits(context.Background(), f.device, f.model, f.weights, o)
+	require.EqualError(t, err, "bpb/train: the value of row 0 is NaN: the training diverged, or the weights are damaged; move the newest step-* folder away to evaluate the one before")
+
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_, err = eval.RunBits(ctx, f.device, f.model, f.weights, o)

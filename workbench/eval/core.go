@@ -138,7 +138,7 @@ func (b *Bundle) Tasks() []string {
 // a limit changes no item's prompt.
 func (b *Bundle) Run(ctx context.Context, index int, scorer *Scorer, tok *tokenizer.Tokenizer, limit int, report func(done, all int)) (Result, error) {
 	task := b.tasks[index]
-	r := Result{Task: "core/" + task.Label, Metric: "accuracy", Baseline: &task.baseline}
+	r := Result{Task: "core/" + task.Label, Metric: "accuracy", Baseline: &task.baseline, Suite: len(b.tasks)}
 	rows := ReadRows(filepath.Join(b.folder, dataFolder, filepath.FromSlash(task.Dataset)), filepath.Base(task.Dataset))
 	items, skipped, err := collect(rows, parseItem(task.Form))
 	if err != nil {

@@ -56,11 +56,12 @@ func FetchBundle(ctx context.Context, source, cache string, say func(string)) (s
 
 // bundleIn finds core.yaml in a folder or in one of its own.
 func bundleIn(folder string) (string, error) {
-	found, err := filepath.Glob(filepath.Join(folder, "*", coreFile))
+	found, err := fs.Glob(os.DirFS(folder), "*/"+coreFile)
 	if err != nil {
 		return "", fmt.Errorf("look for %s: %w", coreFile, err)
 	}
-	for _, path := range append([]string{filepath.Join(folder, coreFile)}, found...) {
+	for _, name := range append([]string{coreFile}, found...) {
+		path := filepath.Join(folder, filepath.FromSlash(name))
 		if _, err := os.Stat(path); err == nil {
 			return filepath.Dir(path), nil
 		}

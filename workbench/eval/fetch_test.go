@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -45,7 +46,8 @@ func fetch(source, cache string) (string, error) {
 }
 
 func TestABundleComesFromAFolderAnArchiveOrAnAddress(t *testing.T) {
-	folder, cache := t.TempDir(), t.TempDir()
+	// Folders may have names that would be patterns.
+	folder, cache := filepath.Join(t.TempDir(), "[a]"), filepath.Join(t.TempDir(), "[b")
 	writeFiles(t, folder, inFolder(bundleFiles()))
 	archive := zipOf(t, inFolder(bundleFiles()))
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "bundle.zip"), archive, 0o644))
@@ -64,7 +66,7 @@ func TestABundleComesFromAFolderAnArchiveOrAnAddress(t *testing.T) {
 		require.Len(t, bundle.Tasks(), 3)
 	}
 	require.Equal(t, 1, asked, "what was downloaded is kept")
-	left, err := filepath.Glob(filepath.Join(cache, "*-*"))
+	left, err := fs.Glob(os.DirFS(cache), "*-*")
 	require.NoError(t, err)
 	require.Empty(t, left, "temporary files")
 }

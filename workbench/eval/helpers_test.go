@@ -64,3 +64,13 @@ func zerosLike(tensor *tensors.Tensor) *tensors.Tensor {
 	shape := tensor.Shape()
 	return tensors.FromFlatDataAndDimensions(make([]float32, shape.Size()), shape.Dimensions...)
 }
+
+// nanLike is what a diverged training leaves of a weight.
+func nanLike(tensor *tensors.Tensor) *tensors.Tensor {
+	shape := tensor.Shape()
+	values := make([]float32, shape.Size())
+	for i := range values {
+		values[i] = float32(math.NaN())
+	}
+	return tensors.FromFlatDataAndDimensions(values, shape.Dimensions...)
+}

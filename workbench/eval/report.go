@@ -2,6 +2,7 @@ package eval
 
 import (
 	"bufio"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -107,17 +108,17 @@ func (r *Report) Add(result Result) {
 func (r *Report) Summarise() {
 	r.Means = nil
 	var core, chat []Result
-	missing := false
+	missing, suite := false, 0
 	for _, result := range r.Results {
 		switch {
 		case strings.HasPrefix(result.Task, "core"):
 			core = append(core, result)
-			missing = missing || result.Problem != ""
+			missing, suite = missing || result.Problem != "", max(suite, result.Suite)
 		case slices.Contains([]string{ARCEasy, ARCChallenge, MMLU, GSM8K, HumanEval}, result.Task) && result.Problem == "":
 			chat = append(chat, result)
 		}
 	}
-	if mean, ok := MeanOf("CORE", core); ok && !missing {
+	if mean, ok := MeanOf("CORE", core); ok && !missing && mean.Tasks >= suite {
 		r.Means = append(r.Means, mean)
 	}
 	if mean, ok := MeanOf("ChatCORE", chat); ok && mean.Tasks == 5 {
@@ -125,8 +126,24 @@ func (r *Report) Summarise() {
 	}
 }
 
-// Save writes report.json, report.md and the outcomes. Each file is replaced at once, so that an interruption loses none.
+// takeUp adds results of tasks that another evaluation of the checkpoint has finished meanwhile.
+func (r *Report) takeUp(folder string) {
+	there, err := OpenReport(folder)
+	if err != nil || there.Step != r.Step {
+		return
+	}
+	for _, result := range there.Results {
+		if !slices.ContainsFunc(r.Results, func(own Result) bool { return own.Task == result.Task }) {
+			r.Results = append(r.Results, result)
+			r.Summarise()
+		}
+	}
+}
+
+// Save writes report.json, report.md and the outcomes, and keeps the results of tasks that are in the folder and not in r.
+// Each file is replaced at once, so that an interruption loses none.
 func (r *Report) Save(folder string) error {
+	r.takeUp(folder)
 	r.Updated = time.Now().UTC()
 	for _, result := range r.Results {
 		if len(result.Outcomes) == 0 {
@@ -160,8 +177,9 @@ func replaceFile(path, text string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	temporary := path + ".new"
+	temporary := fmt.Sprintf("%s.%s.new", path, rand.Text()) // of this evaluation alone
 	if err := os.WriteFile(temporary, []byte(text), 0o644); err != nil {
+		os.Remove(temporary)
 		return err
 	}
 	return os.Rename(temporary, path)

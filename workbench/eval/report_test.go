@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"tandem/models"
 	"tandem/workbench/eval"
 )
 
@@ -65,6 +68,54 @@ func TestAReportIsReadAsItWasWritten(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "report.json"), []byte("{"), 0o644))
 	_, err = eval.OpenReport(folder)
 	require.ErrorContains(t, err, "delete it and evaluate again")
+}
+
+// Tasks of one run are evaluated from two terminals, the long ones on one GPU and the short ones on another.
+func TestTwoEvaluationsAtOnceKeepEachOthersResults(t *testing.T) {
+	folder := t.TempDir()
+	first, second := &eval.Report{Step: 4}, &eval.Report{Step: 4}
+	first.Add(result("mmlu", 0.25, 4, 10))
+	second.Add(result("gsm8k", 0, 6, 10))
+	var group sync.WaitGroup
+	for _, r := range []*eval.Report{first, second} {
+		group.Go(func() {
+			for range 100 {
+				if !assert.NoError(t, r.Save(folder)) {
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	require.NoError(t, second.Save(folder))
+	first.Add(result("mmlu", 0.25, 5, 10))
+	require.NoError(t, first.Save(folder))
+	both, err := eval.OpenReport(folder)
+	require.NoError(t, err)
+	require.Len(t, both.Results, 2)
+	for _, r := range both.Results {
+		require.Len(t, r.Outcomes, 10)
+		require.Equal(t, map[string]float64{"mmlu": 0.5, "gsm8k": 0.6}[r.Task], r.Value)
+	}
+}
+
+func TestCOREIsTheMeanOfAllTasksOfItsBundleOrOfNone(t *testing.T) {
+	folder := t.TempDir()
+	writeFiles(t, folder, bundleFiles())
+	bundle, err := eval.OpenBundle(folder)
+	require.NoError(t, err)
+	tok := bytesOnly(t)
+	f := newFixture(t, "T", models.Config{Width: 16, Vocab: tok.VocabSize(), Context: 64})
+	r := &eval.Report{}
+	for i := range bundle.Tasks() {
+		require.Empty(t, r.Means, "after %d of 3 tasks", i)
+		result, err := bundle.Run(t.Context(), i, f.scorer(t, eval.ScorerOptions{}), tok, 1, nil)
+		require.NoError(t, err)
+		r.Add(result)
+		r.Summarise()
+	}
+	require.Len(t, r.Means, 1)
+	require.Equal(t, 3, r.Means[0].Tasks)
 }
 
 func TestANewResultTakesThePlaceOfTheOldAndAFailureOfNone(t *testing.T) {

@@ -46,6 +46,8 @@ type Result struct {
 	// Baseline is the value that guessing gives; Centred is (Value - Baseline)/(1 - Baseline). Bits per byte have none.
 	Baseline *float64 `json:"baseline,omitempty"`
 	Centred  *float64 `json:"centred,omitempty"`
+	// Suite is how many tasks there are in the group whose mean this value goes into, where the group may have any number.
+	Suite int `json:"suite,omitempty"`
 	// PassAt holds pass@k for several k, where several samples were drawn.
 	PassAt map[int]float64 `json:"pass_at,omitempty"`
 	// Note is what a reader should know, such as how code was run.
@@ -69,6 +71,11 @@ func (r *Result) finish(seed uint64) error {
 			reason = r.Skipped.Reasons[0]
 		}
 		return fmt.Errorf("%s: all %d examples were skipped; the first: %s", r.Task, r.Skipped.Count, reason)
+	}
+	for _, o := range r.Outcomes {
+		if math.IsNaN(o.Value) || math.IsInf(o.Value, 0) { // JSON has no such number, and no report would hold it
+			return fmt.Errorf("%s: the value of %s is %g: the training diverged, or the weights are damaged; move the newest step-* folder away to evaluate the one before", r.Task, o.ID, o.Value)
+		}
 	}
 	r.Value = ratio(r.Outcomes)
 	if slices.ContainsFunc(r.Outcomes, func(o Outcome) bool { return o.Weight != 1 || (o.Value != 0 && o.Value != 1) }) {

@@ -2,6 +2,7 @@ package eval
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"encoding/json"
 	"errors"
@@ -92,10 +93,14 @@ func scanRows(reader io.Reader, name string, yield func(Row, error) bool) {
 	lines := bufio.NewScanner(reader)
 	lines.Buffer(nil, maxLine)
 	for number := 1; lines.Scan(); number++ {
-		if len(strings.TrimSpace(lines.Text())) == 0 {
+		line := lines.Bytes()
+		if number == 1 {
+			line = bytes.TrimPrefix(line, []byte("\uFEFF")) // the mark that some systems begin files with
+		}
+		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
-		if !yield(NewRow(fmt.Sprintf("%s:%d", name, number), lines.Bytes())) {
+		if !yield(NewRow(fmt.Sprintf("%s:%d", name, number), line)) {
 			return
 		}
 	}

@@ -15,7 +15,7 @@ func TestCompressedRowsAreReadAndEmptyLinesPassedOver(t *testing.T) {
 	file, err := os.Create(path)
 	require.NoError(t, err)
 	writer := gzip.NewWriter(file)
-	_, err = writer.Write([]byte("{\"a\": 1}\n\n{\"a\": 2}"))
+	_, err = writer.Write([]byte("\uFEFF{\"a\": 1}\n\n{\"a\": 2}"))
 	require.NoError(t, err)
 	require.NoError(t, writer.Close())
 	require.NoError(t, file.Close())

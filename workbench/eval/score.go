@@ -2,7 +2,9 @@ package eval
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -192,6 +194,9 @@ func (s *Scorer) run(b batch, scores []Score) error {
 		return fmt.Errorf("score: read the likeliest tokens: %w", err)
 	}
 	for i, want := range b.wants {
+		if math.IsNaN(float64(logProbs[i])) {
+			return errors.New("score: a log-probability of the model is NaN: its training diverged, or its weights are damaged; move its newest step-* folder away to evaluate the one before")
+		}
 		score := &scores[want.query]
 		score.LogProbs[want.token] = float64(logProbs[i])
 		score.Greedy = score.Greedy && likeliest[i] == want.target

@@ -117,6 +117,14 @@ func TestAContextThatIsTooLongLosesTokensAfterItsFirst(t *testing.T) {
 	require.InDeltaSlice(t, scores[1].LogProbs, scores[0].LogProbs, 1e-9)
 }
 
+// Without this every question would be answered with its first choice, and the accuracy look like that of guessing.
+func TestAModelThatGivesNoNumbersHasNoScore(t *testing.T) {
+	f := newFixture(t, "T", models.Config{Width: 16, Vocab: vocab, Context: 16})
+	f.weights[0] = nanLike(f.weights[0])
+	_, err := f.scorer(t, eval.ScorerOptions{}).Score(context.Background(), []eval.Query{{Context: []int32{1, 2}, Continuation: []int32{3}}})
+	require.EqualError(t, err, "score: a log-probability of the model is NaN: its training diverged, or its weights are damaged; move its newest step-* folder away to evaluate the one before")
+}
+
 func TestQueriesThatCannotBeScoredAreRefused(t *testing.T) {
 	scorer := newFixture(t, "T", models.Config{Width: 16, Vocab: vocab, Context: 16}).scorer(t, eval.ScorerOptions{})
 	for want, query := range map[string]eval.Query{

@@ -94,6 +94,10 @@ func (s Sampling) Validate() error {
 			return fmt.Errorf("sampling: %s %g: must lie between %g and %.0f", field.name, field.value, field.low, field.high)
 		}
 	}
+	const leastPenalty = 0.01 // below it logits overflow
+	if s.RepetitionPenalty > 0 && s.RepetitionPenalty < leastPenalty {
+		return fmt.Errorf("sampling: repetition_penalty %g: must be 0 for none, or lie between %g and 100", s.RepetitionPenalty, leastPenalty)
+	}
 	return nil
 }
 

@@ -103,6 +103,8 @@ func (e *Engine) submit(ctx context.Context, requests []Request) ([]*row, error)
 	switch waiting := len(e.queue); {
 	case e.closed:
 		return nil, fmt.Errorf("generate: %w", ErrClosed)
+	case len(requests) > e.options.Queue:
+		return nil, fmt.Errorf("generate: %d requests at once never fit in a queue of %d; give fewer at once or raise the queue", len(requests), e.options.Queue)
 	case waiting+len(requests) > e.options.Queue:
 		return nil, fmt.Errorf("generate: %w: %d, and %d more do not fit in a queue of %d; try again later or raise the queue", ErrBusy, waiting, len(requests), e.options.Queue)
 	}

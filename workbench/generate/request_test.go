@@ -3,6 +3,7 @@ package generate_test
 import (
 	"context"
 	"errors"
+	"math"
 	"testing"
 	"time"
 
@@ -68,6 +69,22 @@ func TestAPureRecurrenceContinuesBeyondItsCapacity(t *testing.T) {
 	r := collect(t, engine, [][]int32{prompt}, generate.GenerateOptions{MaxTokens: 20, Overflow: generate.OverflowContinue})[0]
 	require.Equal(t, generate.FinishLength, r.finish)
 	requireLikeliest(t, f, prompt, r)
+}
+
+func TestALimitThatNoRowReachesIsNone(t *testing.T) {
+	f := tiny(t, "M")
+	engine := f.engine(t, generate.Options{})
+	for _, limit := range []int{math.MaxInt32, 1 << 32, math.MaxInt} { // the device counts in int32
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		count := 0
+		for _, err := range engine.Generate(ctx, [][]int32{{1}}, generate.GenerateOptions{MaxTokens: limit, Overflow: generate.OverflowContinue}) {
+			require.NoError(t, err, "limit %d", limit)
+			if count++; count == 5 {
+				break
+			}
+		}
+	}
 }
 
 func TestACancelledRequestFreesItsRowAtOnce(t *testing.T) {
@@ -140,6 +157,9 @@ func TestTheQueueIsLimited(t *testing.T) {
 		}
 		_, err := submit()
 		require.ErrorIs(t, err, generate.ErrBusy)
+		for _, err := range engine.Generate(context.Background(), [][]int32{{1}, {2}, {3}}, generate.GenerateOptions{MaxTokens: 1}) {
+			require.EqualError(t, err, "generate: 3 requests at once never fit in a queue of 2; give fewer at once or raise the queue")
+		}
 		require.ErrorContains(t, engine.SetWeights(f.weights), "requests are running on the old ones")
 	})
 }

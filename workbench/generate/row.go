@@ -46,7 +46,7 @@ func (r *row) unfed() []int32 { return r.history[r.start+r.fed : len(r.history)-
 func (e *Engine) room(r *row) int {
 	left := math.MaxInt32
 	if r.MaxTokens > 0 {
-		left = r.MaxTokens - r.made
+		left = min(left, r.MaxTokens-r.made)
 	}
 	if r.Overflow != OverflowContinue {
 		left = min(left, e.options.Capacity-(len(r.history)-1-r.start))

@@ -213,12 +213,13 @@ func TestNoiseIsGumbelDistributedAndUncorrelatedAcrossSeedsPositionsAndTokens(t 
 
 func TestSamplingOutOfRangeIsRefused(t *testing.T) {
 	for want, s := range map[string]Sampling{
-		"sampling: temperature -1: must lie between 0 and 100":        {Temperature: -1},
-		"sampling: temperature NaN: must lie between 0 and 100":       {Temperature: math.NaN()},
-		"sampling: top_k -1: must lie between 0 and 16777216":         {TopK: -1},
-		"sampling: top_p 1.5: must lie between 0 and 1":               {TopP: 1.5},
-		"sampling: min_p 2: must lie between 0 and 1":                 {MinP: 2},
-		"sampling: repetition_penalty -2: must lie between 0 and 100": {RepetitionPenalty: -2},
+		"sampling: temperature -1: must lie between 0 and 100":                                {Temperature: -1},
+		"sampling: temperature NaN: must lie between 0 and 100":                               {Temperature: math.NaN()},
+		"sampling: top_k -1: must lie between 0 and 16777216":                                 {TopK: -1},
+		"sampling: top_p 1.5: must lie between 0 and 1":                                       {TopP: 1.5},
+		"sampling: min_p 2: must lie between 0 and 1":                                         {MinP: 2},
+		"sampling: repetition_penalty -2: must lie between 0 and 100":                         {RepetitionPenalty: -2},
+		"sampling: repetition_penalty 1e-45: must be 0 for none, or lie between 0.01 and 100": {RepetitionPenalty: 1e-45},
 	} {
 		require.EqualError(t, s.Validate(), want)
 	}

@@ -36,11 +36,12 @@ func (e *Engine) run() {
 			e.shutDown()
 			return
 		}
+		e.turn.Lock()
 		if waiting+len(e.filling)+e.batch.live() == 0 {
+			e.turn.Unlock()
 			<-e.wake
 			continue
 		}
-		e.turn.Lock()
 		e.dropWaiting()
 		if !e.onlyDecodes() {
 			e.landAll()

@@ -147,6 +147,7 @@ func startTraining(request session.TrainRequest, keepRunning bool) *Run {
 // it is to keep running.
 func follow(ctx context.Context, bench session.Workbench, run string, keepRunning bool) *Run {
 	live := newLivePanel(filepath.Base(run))
+	reference := Reference(live.run, run)
 	update := display.Live()
 	var ended *session.Training
 	for event, err := range bench.Watch(ctx, run) {
@@ -162,14 +163,14 @@ func follow(ctx context.Context, bench session.Workbench, run string, keepRunnin
 	}
 	if ended == nil && ctx.Err() != nil {
 		if keepRunning {
-			live.end(update, fmt.Sprintf("%s goes on; lab.Watch(%q) shows it, lab.Stop(%q) ends it.", live.run, live.run, live.run))
+			live.end(update, fmt.Sprintf("%s goes on; lab.Watch(%q) shows it, lab.Stop(%q) ends it.", live.run, reference, reference))
 			return opened(run)
 		}
 		live.end(update, "stopping, with a checkpoint")
 		stopped, late, err := stopSoon(bench, run)
 		switch {
 		case late:
-			live.end(update, fmt.Sprintf("%s is stopping; its session saves the checkpoint. lab.Open(%q).Show() lists it then.", live.run, live.run))
+			live.end(update, fmt.Sprintf("%s is stopping; its session saves the checkpoint. lab.Open(%q).Show() lists it then.", live.run, reference))
 			return opened(run)
 		case err != nil:
 			return &Run{err: fail(err)}

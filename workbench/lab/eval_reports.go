@@ -27,5 +27,5 @@ func newestReport(run *Run) (*eval.Report, error) {
 		}
 		return report, err
 	}
-	return nil, fmt.Errorf("compare with %s: it was not evaluated yet; do that first: workbench eval %s", run.Name, run.Name)
+	return nil, fmt.Errorf("compare with %s: it was not evaluated yet; do that first: workbench eval %s", run.Name, run.Reference())
 }

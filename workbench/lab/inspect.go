@@ -52,13 +52,13 @@ func Params(c *config.Config) (Account, error) {
 	return Account{Pattern: model.Config.Pattern.String(), Account: model.Account()}, nil
 }
 
-// Runs lists the runs under runs/, newest first.
+// Runs lists the runs under runs/, newest first. No runs are an empty list, in JSON too.
 func Runs() ([]runlog.Run, error) {
 	runs, err := runlog.List(RunsFolder)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		err = nil
 	}
-	return runs, err
+	return append([]runlog.Run{}, runs...), err
 }
 
 // TrainTokenizer trains a tokenizer on the training split of a corpus.

@@ -181,6 +181,9 @@ func (r *reinforcement) read(ctx context.Context, from *Run) (err error) {
 		return fmt.Errorf("rl %s: %w", from.Name, err)
 	}
 	r.options.Say(r.questions.String())
+	if err = r.checkSample(); err != nil {
+		return fmt.Errorf("rl %s: %w", from.Name, err)
+	}
 	switch {
 	case r.options.Resume == nil:
 		r.settings.Content = r.questions.content
@@ -198,7 +201,8 @@ func (r *reinforcement) read(ctx context.Context, from *Run) (err error) {
 }
 
 // create takes the parent's newest weights and makes the folder of a new run, with run.json and the tokenizer.
-func (r *reinforcement) create(parent *Run) error {
+// After an error the folder is gone.
+func (r *reinforcement) create(parent *Run) (err error) {
 	snapshot, entry, skipped, err := checkpoint.LatestModel(parent.Folder)
 	for _, bad := range skipped {
 		r.options.Say("skipped checkpoint " + bad.String())
@@ -212,6 +216,7 @@ func (r *reinforcement) create(parent *Run) error {
 	if r.run, err = newRun(r.config.Run, r.config.Name); err != nil {
 		return err
 	}
+	defer r.run.removeAfter(&err)
 	if r.lock, err = lockRun(r.run, r.options.Command); err != nil {
 		return err
 	}

@@ -104,6 +104,21 @@ func (r *reinforcement) admit(question RLQuestion, into *[]RLQuestion, q *rlQues
 	q.longest = max(q.longest, len(prompt))
 }
 
+// checkSample refuses a question for samples that there is no room for.
+func (r *reinforcement) checkSample() error {
+	if r.config.Sample.Prompt == "" { // stands for one of the questions
+		return nil
+	}
+	prompt, err := r.template.Prompt(chat.Conversation{}.With(chat.User, r.config.Sample.Prompt))
+	if err != nil {
+		return fmt.Errorf("sample_prompt: %w", err)
+	}
+	if room := r.capacity(); len(prompt) > room {
+		return fmt.Errorf("sample_prompt has %d tokens and a row of these questions and answers %d; shorten it", len(prompt), room)
+	}
+	return nil
+}
+
 // questionsOf reads rows as GSM8K has them, or makes those of arithmetic. The reward is 1 for the right number, else 0.
 func (r *reinforcement) questionsOf(ctx context.Context, spec string, skipped *eval.Skipped) (all []RLQuestion, err error) {
 	rows := eval.ArithmeticRows()

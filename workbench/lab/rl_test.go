@@ -225,6 +225,7 @@ func TestWhatCannotBeTrainedOnRewardsIsRefused(t *testing.T) {
 		"questions too long":      {RLOptions{Parent: parent}, []string{"data=long.jsonl"}, "questions long.jsonl: none of 1 is left to learn from: long.jsonl:1: it has "},
 		"answers too long":        {RLOptions{Parent: parent, Settings: RLSettings{MaxTokens: 60}}, nil, "which with max_tokens 60 is more than the context, 64; lower max_tokens"},
 		"a run that exists":       {RLOptions{Parent: parent}, []string{"run=base"}, `make run "base": runs/base exists`},
+		"a sample too long":       {RLOptions{Parent: parent}, []string{"sample_prompt=" + strings.Repeat("why ", 70)}, "rl base: sample_prompt has "},
 		"a time":                  {RLOptions{Parent: parent}, []string{"minutes=1"}, "minutes 1: a training on rewards is as long as its steps"},
 		"a run that is none such": {RLOptions{Resume: parent}, nil, "resume base: it was trained on text; continue it with: workbench train base --resume"},
 	} {

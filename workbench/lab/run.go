@@ -144,23 +144,35 @@ func (r *Run) resumes(command string) error {
 	case "sft", "rl":
 		rest = ", or tune it without --resume"
 	}
-	return fmt.Errorf("resume %s: %s; continue it with: workbench %s %s --resume%s", r.Name, what, with, r.reference(), rest)
+	return fmt.Errorf("resume %s: %s; continue it with: workbench %s %s --resume%s", r.Name, what, with, r.Reference(), rest)
 }
 
-// reference is what a command line calls the run: its name, or where it is not below runs/ its path.
-func (r *Run) reference() string {
-	if runFolder(r.Name) == r.Folder {
-		return r.Name
+// Reference is what a command line calls the run: its name, or where it is not below runs/ its path.
+func (r *Run) Reference() string { return Reference(r.Name, r.Folder) }
+
+// Reference is Run.Reference of a run that is known by its name and folder.
+func Reference(name, folder string) string {
+	if absolute(runFolder(name)) == absolute(folder) {
+		return name
 	}
-	return r.Folder
+	return folder
 }
 
 // runFolder is where a run with that name, or at that path, lives.
 func runFolder(name string) string {
 	if strings.ContainsRune(name, filepath.Separator) {
-		return name
+		return plain(name)
 	}
 	return filepath.Join(RunsFolder, name)
+}
+
+// plain is a path without a separator at its end, and still a path.
+func plain(path string) string {
+	if !strings.HasSuffix(path, string(filepath.Separator)) {
+		return path
+	}
+	path = filepath.Clean(path)
+	return filepath.Dir(path) + string(filepath.Separator) + filepath.Base(path)
 }
 
 // taken is the error of a new run whose folder is there already.
@@ -236,6 +248,13 @@ func newRun(name, base string) (*Run, error) {
 		case name != "":
 			return nil, taken(name)
 		}
+	}
+}
+
+// removeAfter removes the folder of a new run that could not be made whole.
+func (r *Run) removeAfter(err *error) {
+	if *err != nil {
+		os.RemoveAll(r.Folder)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tandem/workbench/config"
 	"tandem/workbench/session"
 )
 
@@ -252,4 +253,30 @@ func TestATrainingThatFailsSaysWhy(t *testing.T) {
 	last := events[len(events)-1].Training
 	require.Equal(t, session.Failed, last.State)
 	require.Contains(t, last.Problem, "nothing.txt")
+}
+
+func TestATrainingOfMinutesInASessionTellsTheStepsThatItFound(t *testing.T) {
+	elsewhere(t)
+	w := workbenchHere(t)
+	request := tinyRequest(t, "timed", 1, "log_every=1", "sample_every=2")
+	var c config.Config
+	require.NoError(t, json.Unmarshal(request.Config, &c))
+	c.Train.Steps, c.Train.Minutes = 0, 0.005
+	var err error
+	request.Config, err = json.Marshal(c)
+	require.NoError(t, err)
+	events := fullyTrained(t, w, request)
+	again, err := gathered(workbenchHere(t).Watch(within(t), "timed"))
+	require.NoError(t, err)
+	for _, events := range [][]session.Event{events, again} {
+		last := events[len(events)-1].Training
+		require.Equal(t, last.Step, last.Steps)
+		sampled := 0
+		for _, event := range events {
+			if e := EventOf(event); e.Kind == EventSample && e.Step < e.Steps {
+				sampled++ // as of a training that is not in a session, those before the last are shown
+			}
+		}
+		require.Positive(t, sampled)
+	}
 }

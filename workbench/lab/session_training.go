@@ -18,6 +18,7 @@ import (
 // sessionTraining is a training of a workbench as others see it: what happened in it, and a sign when more does.
 type sessionTraining struct {
 	name, folder string
+	timed        bool            // of minutes: its steps are not known at first
 	ctx          context.Context // ends when it is to stop
 	cancel       context.CancelFunc
 	done         chan struct{} // closed when it has ended
@@ -30,7 +31,7 @@ type sessionTraining struct {
 
 func newSessionTraining(name, folder string, c *config.Config) *sessionTraining {
 	return &sessionTraining{
-		name: name, folder: folder, done: make(chan struct{}), more: make(chan struct{}),
+		name: name, folder: folder, timed: c.Train.Minutes > 0, done: make(chan struct{}), more: make(chan struct{}),
 		about: session.Training{Run: name, Folder: folder, State: session.Running, Started: time.Now().UTC(), Steps: c.Train.Resolved().Steps},
 	}
 }
@@ -57,6 +58,9 @@ func (t *sessionTraining) add(e session.Event) {
 
 // learn keeps what a record says of how far the training is.
 func (t *sessionTraining) learn(r runlog.Record) {
+	if steps, ok := r.Values["steps"]; ok { // one of minutes finds them as it goes
+		t.about.Steps = int(steps)
+	}
 	switch r.Kind {
 	case runlog.KindStep:
 		t.about.Step, t.about.Loss = r.Step, finite(r.Values[runlog.Loss])
@@ -73,9 +77,15 @@ func (t *sessionTraining) learn(r runlog.Record) {
 func (t *sessionTraining) replay(records []runlog.Record) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if done := runlog.Summarize(records).Steps; t.timed && done > 0 {
+		t.about.Steps = done
+	}
 	for _, record := range records {
-		if record.Kind == runlog.KindStep && record.Values != nil {
-			record.Values["steps"] = float64(t.about.Steps)
+		switch steps := float64(t.about.Steps); {
+		case record.Kind == runlog.KindSample:
+			record.Values = map[string]float64{"steps": steps}
+		case record.Kind == runlog.KindStep && record.Values != nil:
+			record.Values["steps"] = steps
 			record.Values[runlog.TokensPerSecond] = record.Values[runlog.Tokens] / max(record.Values[runlog.Seconds], 1e-9)
 		}
 		t.add(session.Event{Record: record})
@@ -102,6 +112,8 @@ func (t *sessionTraining) report(e Event) {
 		record.Values = map[string]float64{runlog.BitsPerByte: e.BPB}
 	case runlog.KindSave:
 		record.Text = map[string]string{"folder": e.Text}
+	case runlog.KindSample:
+		record.Values, record.Text = map[string]float64{"steps": float64(e.Steps)}, map[string]string{"text": e.Text}
 	default:
 		record.Text = map[string]string{"text": e.Text}
 	}

@@ -60,6 +60,9 @@ func plannedTraining(r session.TrainRequest) (c *config.Config, resume *Run, err
 		return nil, nil, fmt.Errorf("train: %w", err)
 	}
 	if resume != nil { // refused now rather than when the caller is gone
+		if err := keepsModel(resume, c.Model); err != nil {
+			return nil, nil, err
+		}
 		lock, err := lockRun(resume, r.Command)
 		lock.release()
 		return c, resume, err
@@ -100,7 +103,7 @@ func (l *local) enter(ctx context.Context, c *config.Config, resume *Run, wait b
 		case !wait:
 			now := running.Training()
 			return nil, fmt.Errorf("train %s: the session is training %s, at step %d of %d, and trains one run at a time; wait for it, or stop it with: workbench session stop %s",
-				name, now.Run, now.Step, now.Steps, now.Run)
+				name, now.Run, now.Step, now.Steps, Reference(now.Run, now.Folder))
 		}
 		select {
 		case <-ctx.Done():

@@ -253,7 +253,8 @@ func (t *tuning) parentCheckpoint() (checkpoint.Snapshot, checkpoint.Entry, erro
 	return snapshot, entry, err
 }
 
-// create makes the folder of a new run, with run.json and the tokenizer, and measures the model as it is before.
+// create makes the folder of a new run, with run.json and the tokenizer, and measures the model as it is before. After an
+// error the folder is gone.
 func (t *tuning) create(ctx context.Context, entry checkpoint.Entry) (err error) {
 	base, measured := 0.0, t.conversations.Validation > 0
 	if measured {
@@ -265,6 +266,7 @@ func (t *tuning) create(ctx context.Context, entry checkpoint.Entry) (err error)
 	if t.run, err = newRun(t.config.Run, t.config.Name); err != nil {
 		return err
 	}
+	defer t.run.removeAfter(&err)
 	if t.lock, err = lockRun(t.run, t.options.Command); err != nil {
 		return err
 	}

@@ -2,7 +2,9 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"tandem/workbench/eval"
@@ -15,6 +17,12 @@ func (t *tuning) planScores(ctx context.Context) (err error) {
 	o := t.options.Tasks
 	if len(o.Tasks) == 0 {
 		return nil
+	}
+	if slices.Contains(o.Tasks, taskBits) {
+		return errors.New("tasks: bpb is measured on text; bits per byte of the assistant's text are measured anyway, so leave it out")
+	}
+	if o.Limit < 0 {
+		return fmt.Errorf("tasks: a limit of %d examples: may not be negative; 0 is all", o.Limit)
 	}
 	o.Say, o.Count = t.options.Say, func(string, int, int) {}
 	if err := o.Answers.Validate(); err != nil {

@@ -184,6 +184,8 @@ func TestWhatCannotBeTunedIsRefused(t *testing.T) {
 		"a question too long":     {TuneOptions{Parent: parent}, []string{"data=few.jsonl", "sample_prompt=" + strings.Repeat("why ", 70)}, "sample_prompt has "},
 		"a run that exists":       {TuneOptions{Parent: parent}, []string{"run=base"}, `make run "base": runs/base exists`},
 		"an unknown task":         {TuneOptions{Parent: parent, Tasks: EvalOptions{Tasks: []string{"juggling"}}}, []string{"data=few.jsonl"}, `tasks: unknown task "juggling"; there are bpb`},
+		"bits per byte of text":   {TuneOptions{Parent: parent, Tasks: EvalOptions{Tasks: []string{"bpb"}}}, []string{"data=few.jsonl"}, "tasks: bpb is measured on text; bits per byte of the assistant's text are measured anyway, so leave it out"},
+		"fewer than no examples":  {TuneOptions{Parent: parent, Tasks: EvalOptions{Tasks: []string{"godoc"}, Limit: -1}}, []string{"data=few.jsonl"}, "tasks: a limit of -1 examples: may not be negative; 0 is all"},
 		"a run that is no tuning": {TuneOptions{Resume: parent}, nil, "resume base: it was trained on text; continue it with: workbench train base --resume"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -125,6 +125,7 @@ func (o SpeedrunOptions) resolved() SpeedrunOptions {
 	if o.Count == nil {
 		o.Count = func(string, int, int) {}
 	}
+	o.Name = plain(o.Name)
 	o.Overrides = slices.Sorted(slices.Values(o.Overrides))
 	return o
 }

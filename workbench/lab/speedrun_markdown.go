@@ -76,10 +76,10 @@ func (r *SpeedrunReport) results() (lines []string) {
 // Commands are those to go on with.
 func (r *SpeedrunReport) Commands() (lines []string) {
 	if r.Tuned != nil {
-		lines = append(lines, "workbench chat "+r.Tuned.Run, "workbench serve "+r.Tuned.Run)
+		lines = append(lines, "workbench chat "+r.Plan.Tuned, "workbench serve "+r.Plan.Tuned)
 	}
 	if r.Base != nil {
-		lines = append(lines, fmt.Sprintf("workbench train --resume --run %s --steps %d", r.Base.Run, 2*r.Base.Steps))
+		lines = append(lines, fmt.Sprintf("workbench train --resume --run %s --steps %d", r.Plan.Base, 2*r.Base.Steps))
 	}
 	return lines
 }

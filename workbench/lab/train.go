@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"tandem/models"
@@ -115,6 +114,9 @@ func (s *training) claim() (err error) {
 	if err = s.run.resumes("train"); err != nil {
 		return err
 	}
+	if err = keepsModel(s.run, s.config.Model); err != nil {
+		return err
+	}
 	if s.lock, err = lockRun(s.run, s.options.Command); err != nil {
 		return err
 	}
@@ -131,6 +133,9 @@ func (s *training) open(ctx context.Context) (err error) {
 	}
 	if s.corpus, err = prepare(ctx, s.config.Data, s.config.Model.Vocab, tok, s.options.Say); err != nil {
 		return err
+	}
+	if prompt, room := s.prompt(), s.model.Config.Context; len(prompt) > room {
+		return fmt.Errorf("train: sample_prompt has %d tokens and the context is %d; shorten it", len(prompt), room)
 	}
 	o := s.config.Train.Resolved()
 	options := s.batchOptions(data.Train, o.Seed)
@@ -165,11 +170,7 @@ func (s *training) create() (err error) {
 	if s.run, err = newRun(s.config.Run, base); err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			os.RemoveAll(s.run.Folder)
-		}
-	}()
+	defer s.run.removeAfter(&err)
 	if s.lock, err = lockRun(s.run, s.options.Command); err != nil {
 		return err
 	}

@@ -36,6 +36,11 @@ func (s *training) evaluate(ctx context.Context) (float64, error) {
 	})
 }
 
+// prompt is what samples begin with.
+func (s *training) prompt() []int32 {
+	return s.corpus.tokenizer.AppendEncode([]int32{s.corpus.tokenizer.BOS()}, s.config.Sample.Prompt)
+}
+
 // sample continues the configured prompt with the weights in training. The engine stays for the next time.
 func (s *training) sample(ctx context.Context) (text string, err error) {
 	o := SampleOptions{
@@ -44,7 +49,7 @@ func (s *training) sample(ctx context.Context) (text string, err error) {
 	}.resolved()
 	if s.engine == nil {
 		// Keys and values cost by capacity, so the engine has room for this sample alone.
-		capacity := min(s.model.Config.Context, len(s.corpus.tokenizer.Encode(o.Prompt))+1+o.Tokens)
+		capacity := min(s.model.Config.Context, len(s.prompt())+o.Tokens)
 		s.engine, err = generate.New(s.device, s.model, s.trainer.Weights(), generate.Options{Capacity: capacity})
 	} else {
 		err = s.engine.SetWeights(s.trainer.Weights())

@@ -54,3 +54,26 @@ func TestANewRunThatDoesNotFitTheDiskLeavesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, left)
 }
+
+func TestATuningThatDoesNotFitTheDiskLeavesNothing(t *testing.T) {
+	parent := base(t)
+	talk(t, 20)
+	for name, tuned := range map[string]func(run string) error{
+		"on conversations": func(run string) error {
+			_, err := tune(t, within(t), TuneOptions{Parent: parent}, "run="+run)
+			return err
+		},
+		"on rewards": func(run string) error {
+			_, err := rl(t, within(t), RLOptions{Parent: parent}, "run="+run)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			disk := mounted(t, "nr_inodes=4") // as above
+			require.ErrorIs(t, tuned(filepath.Join(disk, "new")), syscall.ENOSPC)
+			left, err := os.ReadDir(disk)
+			require.NoError(t, err)
+			require.Empty(t, left)
+		})
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tandem/workbench/config"
+	"tandem/workbench/session"
 )
 
 // A corpus that is not there stands for the work: an error about it means that the place was not looked at before.
@@ -60,4 +61,65 @@ func filesHere(t *testing.T) (paths []string) {
 		return err
 	}))
 	return paths
+}
+
+func TestARunIsResumedAsTheModelThatItBeganAs(t *testing.T) {
+	elsewhere(t)
+	train := func(resume *Run, overrides ...string) error {
+		t.Helper()
+		var c config.Config
+		require.NoError(t, json.Unmarshal(tinyRequest(t, "first", 2).Config, &c))
+		if resume != nil {
+			c = *resume.Info.Config
+		}
+		require.NoError(t, c.Override(overrides))
+		_, err := TrainConfig(within(t), &c, TrainOptions{Resume: resume})
+		return err
+	}
+	require.NoError(t, train(nil))
+	for change, says := range map[string]string{
+		"pattern=T":                   "resume first: pattern was T M and is now T, so it is of another architecture; leave out --pattern, or train a new run",
+		"pattern=TMT":                 "resume first: pattern was T M and is now T M T, so",
+		"softcap=30":                  "resume first: softcap was 15 and is now 30, so",
+		"transformer.head_dim=8":      "resume first: transformer.head_dim was 16 and is now 8, so",
+		"mamba.across_documents=true": "resume first: mamba.across_documents was false and is now true, so",
+	} {
+		run, err := OpenRun("first")
+		require.NoError(t, err)
+		require.ErrorContains(t, train(run, "steps=4", change), says)
+		_, _, err = plannedTraining(session.TrainRequest{Resume: "first", Config: tinyRequest(t, "first", 4, change).Config})
+		require.ErrorContains(t, err, says, "in a session, which answers before the training begins")
+	}
+	run, err := OpenRun("first")
+	require.NoError(t, err)
+	require.NoError(t, train(run, "steps=4", "pattern=TM", "width=16", "mamba.lr=1"), "what is as it was may be said, and rates may change")
+}
+
+func TestAPromptOfSamplesThatIsLongerThanTheContextIsRefusedBeforeTheWork(t *testing.T) {
+	elsewhere(t)
+	var c config.Config
+	require.NoError(t, json.Unmarshal(tinyRequest(t, "short", 2, "context=8", "sample_prompt=the quick brown fox").Config, &c))
+	_, err := TrainConfig(within(t), &c, TrainOptions{})
+	require.ErrorContains(t, err, "train: sample_prompt has ")
+	require.ErrorContains(t, err, " tokens and the context is 8; shorten it")
+	require.NoDirExists(t, filepath.Join(RunsFolder, "short"))
+}
+
+func TestARunAtAPathMayEndInASeparatorAndIsCalledByItsPath(t *testing.T) {
+	elsewhere(t)
+	for given, want := range map[string]string{"new/": "./new", "far/away//": "far/away", "./near": "./near", "name": "name", "runs/second/": "second"} {
+		var c config.Config
+		require.NoError(t, json.Unmarshal(tinyRequest(t, given, 1).Config, &c))
+		result, err := TrainConfig(within(t), &c, TrainOptions{})
+		require.NoError(t, err, given)
+		require.Equal(t, want, result.Run.Reference())
+		found, err := OpenRun(result.Run.Reference())
+		require.NoError(t, err)
+		require.Equal(t, filepath.Base(given), found.Name)
+	}
+	plan, err := PlanSpeedrun(within(t), SpeedrunOptions{Name: "out/", SpeedrunWish: SpeedrunWish{GPU: "h100"}})
+	require.NoError(t, err)
+	require.Equal(t, []string{"./out-base", "./out-sft"}, []string{plan.Base, plan.Tuned})
+	report := SpeedrunReport{Plan: plan, Base: &SpeedrunRun{Run: "out-base", Steps: 2}, Tuned: &SpeedrunRun{Run: "out-sft"}}
+	require.Equal(t, []string{"workbench chat ./out-sft", "workbench serve ./out-sft", "workbench train --resume --run ./out-base --steps 4"}, report.Commands())
 }

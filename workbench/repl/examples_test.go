@@ -75,6 +75,7 @@ func TestTheExamplesOfHelpWork(t *testing.T) {
 	// more of the same, on the runs that there are now
 	for _, step := range []struct{ line, out string }{
 		{"plot tiny-001 tiny-002", `training loss.*: tiny-001: T M . tiny-002: T M \*`},
+		{"plot" + strings.Repeat(" tiny-001", 8), `\*[^:]*training loss.* \*\n$`}, // more than there are marks; the last one drawn covers the others
 		{"load tiny-001", `^T M: 2 layers, width 16, context 64, vocabulary 300`},
 		{"set", `^$`},
 		{"chat", `^$`},

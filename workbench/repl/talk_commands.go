@@ -107,6 +107,9 @@ func (t *Talk) load(name string) error {
 	if err := json.Unmarshal(encoded, &conversation); err != nil {
 		return fmt.Errorf("/load %s: %w", name, err)
 	}
+	if len(conversation.Messages) == 0 { // of another kind of file as well
+		return fmt.Errorf("/load %s: it has no messages; give a file that /save wrote, or begin anew with /clear", name)
+	}
 	if err := t.Session.SetConversation(conversation); err != nil {
 		return fmt.Errorf("/load %s: %w", name, err)
 	}

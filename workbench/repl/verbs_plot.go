@@ -64,15 +64,19 @@ func (p *Prompt) plotText(entries []lab.Compared) error {
 		}
 	}
 	// Without colours, which not every terminal has, the lines are told apart by what they are drawn with.
-	marks := []asciigraph.CharSet{asciigraph.DefaultCharSet}
+	known := []asciigraph.CharSet{asciigraph.DefaultCharSet}
 	for _, mark := range []string{"*", "+", "o", "x", "#"} {
-		marks = append(marks, asciigraph.CreateCharSet(mark))
+		known = append(known, asciigraph.CreateCharSet(mark))
+	}
+	marks := make([]asciigraph.CharSet, len(lines))
+	for i := range marks {
+		marks[i] = known[i%len(known)]
 	}
 	fmt.Fprintln(p.out, asciigraph.PlotMany(lines, asciigraph.Height(plotHeight), asciigraph.Precision(2), asciigraph.XAxisRange(1, last),
-		asciigraph.SeriesChars(marks[:min(len(marks), len(lines))]...)))
+		asciigraph.SeriesChars(marks...)))
 	legend := "training loss, nats a token, against steps:"
 	for i, name := range names {
-		legend += " " + name + " " + marks[i%len(marks)].Horizontal
+		legend += " " + name + " " + marks[i].Horizontal
 	}
 	fmt.Fprintln(p.out, legend)
 	return nil

@@ -190,7 +190,10 @@ func (p place) spawn(command []string) (*child, error) {
 		return nil, fmt.Errorf("start a session: %w", err)
 	}
 	c := &child{run.Process, make(chan error, 1)}
-	go func() { c.ended <- run.Wait() }()
+	go func() {
+		c.ended <- run.Wait()
+		close(c.ended)
+	}()
 	return c, nil
 }
 

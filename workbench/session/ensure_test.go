@@ -162,6 +162,23 @@ func TestASessionThatDoesNotStartSaysWhy(t *testing.T) {
 	}
 }
 
+// Another session may have been there when it ended, and be gone itself before it answers.
+func TestAProgramThatFoundAnotherSessionStaysEnded(t *testing.T) {
+	p, err := placeIn(runsFolder(t))
+	require.NoError(t, err)
+	require.NoError(t, p.make())
+	t.Setenv(serveVariable, "leave:")
+	child, err := p.spawn([]string{os.Args[0]})
+	require.NoError(t, err)
+	exited := func() bool {
+		exited, err := child.exited()
+		require.NoError(t, err)
+		return exited
+	}
+	require.Eventually(t, exited, 20*time.Second, time.Millisecond)
+	require.True(t, exited(), "so that another is started when the folder is free")
+}
+
 func TestAFolderThatCannotBeWrittenIsSaid(t *testing.T) {
 	runs := filepath.Join(t.TempDir(), "runs")
 	require.NoError(t, os.WriteFile(runs, nil, 0o600))

@@ -32,6 +32,8 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	case "hang":
 		select {}
+	case "leave":
+		os.Exit(0)
 	}
 	w := &fake{training: "first"}
 	err := Serve(context.Background(), w, ServeOptions{Runs: runs, Build: "test", Log: func(line string) { fmt.Fprintln(os.Stderr, line) }})

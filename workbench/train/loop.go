@@ -3,7 +3,6 @@ package train
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -11,9 +10,6 @@ import (
 	"tandem/workbench/checkpoint"
 	"tandem/workbench/runlog"
 )
-
-// ErrInterrupted is returned by a loop whose context was cancelled, after it has saved a checkpoint.
-var ErrInterrupted = errors.New("interrupted; the checkpoint is saved, --resume continues")
 
 // Loop runs a Trainer to its last step: it draws batches, reads metrics back every LogEvery steps, evaluates, samples,
 // saves and writes the run's metrics. The functions are its hooks; Evaluate, Sample and Report may be nil.
@@ -41,6 +37,7 @@ type Loop struct {
 	waited  time.Duration // of it, the time spent waiting for data
 	ahead   *ahead
 	clock   clock
+	cut     bool // the context ended in a hook
 }
 
 // LoopState is what a loop carries over a restart, kept as state.json. A field that an older file lacks is zero.
@@ -102,22 +99,22 @@ func (l *Loop) Run(ctx context.Context) error {
 			}
 		}
 		if l.Evaluate != nil && (last || done%o.EvalEvery == 0) {
-			if err := l.evaluate(ctx); err != nil && ctx.Err() == nil {
-				return err
-			}
-		}
-		if l.Sample != nil && (last || (o.SampleEvery > 0 && done%o.SampleEvery == 0)) {
-			if err := l.sample(ctx); err != nil && ctx.Err() == nil {
+			if err := l.hooked(ctx, l.evaluate(ctx)); err != nil {
 				return err
 			}
 		}
 		if last || done%o.SaveEvery == 0 {
-			if err := l.save(); err != nil {
+			if err := l.save(); err != nil { // before a sample, whose failure must not cost the steps
+				return err
+			}
+		}
+		if l.Sample != nil && (last || (o.SampleEvery > 0 && done%o.SampleEvery == 0)) {
+			if err := l.hooked(ctx, l.sample(ctx)); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	return l.end()
 }
 
 // step draws the batches of one step and runs it.
@@ -174,10 +171,18 @@ func (l *Loop) flush() error {
 	left := time.Duration(float64(o.Steps-l.Trainer.At()) * seconds * float64(time.Second))
 	l.report(Event{Kind: runlog.KindStep, Metrics: newest, TokensPerSecond: tokens / seconds, Remaining: left, DataWait: wait})
 	if newest.InRow >= o.SkipLimit {
-		return fmt.Errorf("training stopped at step %d: %d steps in a row were skipped (loss %.4g, gradient norm %.4g); the last checkpoint is intact: --resume from it with lower learning rates, or raise spike_limit",
-			l.Trainer.At(), newest.InRow, newest.Loss, newest.Norm)
+		return fmt.Errorf("training stopped at step %d: %d steps in a row were skipped (loss %.4g, gradient norm %.4g); %s with lower learning rates, or raise spike_limit",
+			l.Trainer.At(), newest.InRow, newest.Loss, newest.Norm, l.again())
 	}
 	return nil
+}
+
+// again is how a training that does not learn is tried once more.
+func (l *Loop) again() string {
+	if len(l.state.Data) == 0 {
+		return "there is no checkpoint yet: begin anew"
+	}
+	return "the last checkpoint is intact: --resume from it"
 }
 
 func (l *Loop) evaluate(ctx context.Context) error {
@@ -248,20 +253,6 @@ func (l *Loop) position() (json.RawMessage, error) {
 		return l.Data()
 	}
 	return l.ahead.position()
-}
-
-// interrupt saves what there is, so that no step is lost.
-func (l *Loop) interrupt() error {
-	if err := l.flush(); err != nil {
-		return err
-	}
-	if err := l.save(); err != nil {
-		return err
-	}
-	if err := l.event(l.Trainer.At(), "interrupted"); err != nil {
-		return err
-	}
-	return ErrInterrupted
 }
 
 func (l *Loop) event(step int, text string) error {

@@ -57,12 +57,20 @@ func (l *Loop) spend(elapsed time.Duration) {
 	l.state.Seconds += elapsed.Seconds()
 }
 
-// timeLeft refuses to go on with a training whose minutes are over.
+// timeLeft refuses to go on with a training whose minutes are over. One that goes on has the steps that its speed so far
+// leaves room for, until they are estimated anew: its rates are then those of its place in the schedule.
 func (l *Loop) timeLeft() error {
-	if minutes := l.Trainer.options.Minutes; minutes > 0 && l.state.Seconds >= 60*minutes {
-		return fmt.Errorf("train: the %g minutes of this run are over, after %d steps; raise minutes to train on", minutes, l.Trainer.At())
+	minutes, done := l.Trainer.options.Minutes, l.Trainer.At()
+	left := 60*minutes - l.state.Seconds
+	switch {
+	case minutes == 0:
+		return nil
+	case left <= 0:
+		return fmt.Errorf("train: the %g minutes of this run are over, after %d steps; raise minutes to train on", minutes, done)
+	case done == 0 || l.state.Seconds == 0:
+		return nil
 	}
-	return nil
+	return l.Trainer.setSteps(done + max(minTimed, int(left*float64(done)/l.state.Seconds)))
 }
 
 // setSteps makes the training end after so many steps and draws its schedule anew. The compiled step reads rates from a

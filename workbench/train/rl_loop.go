@@ -54,7 +54,7 @@ func (l *PolicyLoop) Run(ctx context.Context) error {
 	o := l.Policy.Options()
 	l.state.Seed = o.Seed
 	if l.Score != nil && l.Policy.At() == 0 {
-		if err := l.score(ctx); err != nil && ctx.Err() == nil {
+		if err := l.hooked(ctx, l.score(ctx)); err != nil {
 			return err
 		}
 	}
@@ -73,22 +73,22 @@ func (l *PolicyLoop) Run(ctx context.Context) error {
 		last := done >= o.Steps
 		due := func(every int) bool { return last || every > 0 && done/every > before/every }
 		if l.Score != nil && due(o.EvalEvery) {
-			if err := l.score(ctx); err != nil && ctx.Err() == nil {
-				return err
-			}
-		}
-		if l.Sample != nil && (last || due(o.SampleEvery)) {
-			if err := l.sample(ctx); err != nil && ctx.Err() == nil {
+			if err := l.hooked(ctx, l.score(ctx)); err != nil {
 				return err
 			}
 		}
 		if due(o.SaveEvery) {
-			if err := l.save(); err != nil {
+			if err := l.save(); err != nil { // before a sample, as in Loop
+				return err
+			}
+		}
+		if l.Sample != nil && (last || due(o.SampleEvery)) {
+			if err := l.hooked(ctx, l.sample(ctx)); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	return l.end()
 }
 
 // round draws answers and learns from them.
@@ -145,7 +145,7 @@ func (l *PolicyLoop) record(m PolicyMetrics, rolled, seconds float64) error {
 		}
 	}
 	if m.InRow >= o.SkipLimit {
-		return fmt.Errorf("training stopped at step %d: %d steps in a row were skipped (gradient norm %.4g); the last checkpoint is intact: --resume from it with a lower lr_scale", done, m.InRow, m.Norm)
+		return fmt.Errorf("training stopped at step %d: %d steps in a row were skipped (gradient norm %.4g); %s with a lower lr_scale", done, m.InRow, m.Norm, l.again())
 	}
 	return nil
 }

@@ -167,6 +167,9 @@ func TestACheckpointOfAnotherArchitectureIsRefused(t *testing.T) {
 	missing := snapshot
 	missing.Model = snapshot.Model[:3]
 	require.ErrorContains(t, made.Restore(missing), `it is of another architecture`)
+	surplus := snapshot
+	surplus.Model = append([]checkpoint.Tensor{{Name: "blocks.03.mamba.d"}}, snapshot.Model...)
+	require.ErrorContains(t, made.Restore(surplus), `the checkpoint has "blocks.03.mamba.d" and the model has not; it is of another architecture`)
 	other := snapshot
 	other.Model = append([]checkpoint.Tensor{}, snapshot.Model...)
 	other.Model[0].Shape = []int{8, 8}
@@ -256,6 +259,9 @@ func TestATrainingThatOnlySkipsStopsAndKeepsTheLastCheckpoint(t *testing.T) {
 	entries, _, err := checkpoint.List(folder)
 	require.NoError(t, err)
 	require.Equal(t, 4, entries[0].Step)
+
+	l, _ = loop(t, made, drawn)
+	require.ErrorContains(t, l.Run(context.Background()), "there is no checkpoint yet: begin anew with lower learning rates")
 }
 
 func TestEvaluationCountsBytesAndIgnoresSpecialTokens(t *testing.T) {

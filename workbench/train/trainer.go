@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -232,6 +233,11 @@ func (t *Trainer) load(snapshot checkpoint.Snapshot, count int) ([]*tensors.Tens
 	}
 	if len(snapshot.Optimizer) == 0 && count > len(t.model.Weights()) {
 		return nil, errors.New("the checkpoint has no optimizer state: it is an export, which can be tuned but not resumed")
+	}
+	for _, tensor := range snapshot.Model {
+		if !slices.ContainsFunc(t.model.Weights(), func(weight models.Weight) bool { return weight.Name == tensor.Name }) {
+			return nil, fmt.Errorf("the checkpoint has %q and the model has not; it is of another architecture: use the configuration it was trained with", tensor.Name)
+		}
 	}
 	for i, name := range t.names()[:count] {
 		tensor, ok := saved[name]

@@ -171,17 +171,17 @@ func readContent(param string, raw json.RawMessage) (chat.Content, *apiError) {
 			return nil, err
 		}
 		for _, m := range members {
-			var value string
-			if value, err = text(join(place, m.name), m.raw); err != nil {
+			if m.name != "type" && m.name != "text" {
+				return nil, unknownField(join(place, m.name), []string{"type", "text"})
+			}
+			value, err := text(join(place, m.name), m.raw)
+			if err != nil {
 				return nil, err
 			}
-			switch m.name {
-			case "type":
+			if m.name == "type" {
 				content[i].Type = chat.PartType(value)
-			case "text":
+			} else {
 				content[i].Text = value
-			default:
-				return nil, unknownField(join(place, m.name), []string{"type", "text"})
 			}
 		}
 		switch content[i].Type {

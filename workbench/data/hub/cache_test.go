@@ -1,8 +1,10 @@
 package hub_test
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -31,6 +33,16 @@ func TestAFullCacheServesWithoutTheHub(t *testing.T) {
 	away.Say = func(text string) { said = append(said, text) }
 	download(t, away, files)
 	require.Contains(t, said[len(said)-1], "using the cache")
+
+	server.Misbehave = func(w http.ResponseWriter, _ *http.Request, _ int) bool {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	}
+	down := client(t, server)
+	down.Cache, down.Attempts, down.Say = c.Cache, 2, away.Say
+	download(t, down, files)
+	require.Contains(t, said[len(said)-1], "the hub says 503 Service Unavailable (2 attempts); using the cache")
+	server.Misbehave = nil
 
 	// Other tools keep no listing: what is in the snapshot is then all there is.
 	require.NoError(t, os.RemoveAll(filepath.Join(c.Cache, "datasets--owner--set", "listings")))
@@ -90,6 +102,24 @@ func TestACacheThatTheHubsToolsFilledIsReadByItsCard(t *testing.T) {
 			_, whole := c.Cached(choice.Dataset, choice.Files[0])
 			require.True(t, whole)
 		})
+	}
+}
+
+// Whoever may write to them may choose the files that others read.
+func TestWhatTheCacheKnowsIsNotForOthersToWrite(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("files have no such modes there")
+	}
+	server := testkit.NewHub(t)
+	files := shards(1, 500)
+	server.Add(id, "main", nil, files)
+	c := client(t, server)
+	choice := download(t, c, files)
+	folder := filepath.Join(c.Cache, "datasets--owner--set")
+	for _, path := range []string{filepath.Join(folder, "refs", "main"), filepath.Join(folder, "listings", choice.Dataset.Commit+".json")} {
+		stat, err := os.Stat(path)
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o644), stat.Mode(), path)
 	}
 }
 

@@ -59,8 +59,8 @@ func CheckID(id string) error {
 }
 
 // Dataset asks what a dataset holds at a revision: a branch, a tag or a commit. The answer is kept in the cache. It is
-// taken from there when the client is offline or the hub cannot be reached, and the list of files also when the
-// revision still is the same commit.
+// taken from there when the client is offline or the hub cannot be reached or is out of order, and the list of files also
+// when the revision still is the same commit.
 func (c *Client) Dataset(ctx context.Context, id, revision string) (*Dataset, error) {
 	if err := CheckID(id); err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ func (c *Client) Dataset(ctx context.Context, id, revision string) (*Dataset, er
 		return c.remembered(id, revision)
 	}
 	d, err := c.ask(ctx, id, revision)
-	var away *unreachable
+	var away again // no network, or a hub that is down or has had enough of us
 	if errors.As(err, &away) && ctx.Err() == nil {
 		if kept, keptErr := c.remembered(id, revision); keptErr == nil {
 			c.say("hub: %v; using the cache", err)

@@ -70,7 +70,7 @@ func (p Probe) Measure(ctx context.Context, device *xla.Device, model *models.Mo
 		if err != nil {
 			return a, fmt.Errorf("probe %s: read the likeliest tokens: %w", p.Name, err)
 		}
-		for row := range depths {
+		for row := range min(rows, examples-number*rows) { // of the last batch only as many as were asked for
 			a.count(likeliest[row*length:(row+1)*length], targets[row*length:(row+1)*length], depths[row])
 		}
 	}

@@ -134,6 +134,10 @@ func TestAModelThatKnowsNothingGuesses(t *testing.T) {
 	}
 	require.Equal(t, a.All, all40)
 
+	a, err = p.Measure(context.Background(), device, all[0], weights, 64, 130)
+	require.NoError(t, err)
+	require.Equal(t, 130*4, a.All, "the last batch is not counted whole")
+
 	_, err = p.Measure(context.Background(), device, all[0], weights, 128, 1)
 	require.EqualError(t, err, "probe recall: length 128 exceeds the model's context 64")
 }

@@ -85,10 +85,15 @@ func newRoot() *cobra.Command {
 func atMost(count int, what string) cobra.PositionalArgs {
 	return func(command *cobra.Command, arguments []string) error {
 		if len(arguments) > count {
-			return usageError{fmt.Errorf("%s: unexpected %q; it takes %s", command.CommandPath(), arguments[count], what)}
+			return usageError{fmt.Errorf("%s: unexpected %q; it takes %s", called(command), arguments[count], what)}
 		}
 		return nil
 	}
+}
+
+// called is a command as its errors name it: without the program, whose name stands before every error.
+func called(command *cobra.Command) string {
+	return strings.TrimPrefix(command.CommandPath(), command.Root().Name()+" ")
 }
 
 // addConfigFlags gives a command one flag per configuration key.

@@ -59,7 +59,7 @@ func dataList() *cobra.Command {
 // oneSpec is a check of arguments.
 func oneSpec(command *cobra.Command, arguments []string) error {
 	if len(arguments) != 1 {
-		return usageError{fmt.Errorf("%s: it takes one SPEC, such as climbmix or notes.jsonl; workbench data --help lists the forms", command.CommandPath())}
+		return usageError{fmt.Errorf("%s: it takes one SPEC, such as climbmix or notes.jsonl; workbench data --help lists the forms", called(command))}
 	}
 	return nil
 }

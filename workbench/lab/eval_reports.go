@@ -1,11 +1,13 @@
 package lab
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"tandem/workbench/eval"
 )
@@ -20,8 +22,11 @@ func newestReport(run *Run) (*eval.Report, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("compare with %s: %w", run.Name, err)
 	}
-	for i := len(entries) - 1; i >= 0; i-- { // sorted by name, and so by step
-		report, err := eval.OpenReport(filepath.Join(folder, entries[i].Name()))
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { // by step, of however many digits
+		return cmp.Or(cmp.Compare(len(b.Name()), len(a.Name())), cmp.Compare(b.Name(), a.Name()))
+	})
+	for _, entry := range entries {
+		report, err := eval.OpenReport(filepath.Join(folder, entry.Name()))
 		if errors.Is(err, eval.ErrNoReport) {
 			continue
 		}

@@ -21,8 +21,8 @@ func step(model *models.Model, batch int) models.Training {
 
 const gib = 1 << 30
 
-// The numbers are XLA's plans of forward and backward in docs/benchmarks/h200.md. Of a pass alone with checkpoints XLA plans up
-// to 18 % less than we predict, as it need not hold all gradients at once; whole steps are held to less by a test of train.
+// The numbers are XLA's plans of forward and backward in docs/benchmarks/h200.md. For a pass alone with checkpoints
+// we predict up to 18 % more than XLA plans, we do not know why; whole steps are held to 6 % by a test of train.
 func TestThePredictionOfAPassIsNearWhatXLAPlannedOnAnH200(t *testing.T) {
 	for _, c := range []struct {
 		pattern                    string

@@ -1,5 +1,6 @@
 // Package testkit owns what tests of several packages share: the device under test, a fake of a PJRT device, the table of
-// tolerances, random inputs and running a piece of graph. It imports xla and nothing else of this module.
+// tolerances, random inputs, and running a piece of graph or a call that may hang. It imports xla and nothing else of this
+// module.
 package testkit
 
 import (

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"strings"
 	"sync"
 
@@ -17,16 +16,12 @@ import (
 )
 
 // loop connects the policy to its answers, scores, samples and the log, and restores a resumed run.
-func (r *reinforcement) loop() (*train.PolicyLoop, error) {
-	log, dropped, err := runlog.Open(filepath.Join(r.run.Folder, metricsFile))
-	if err != nil {
+func (r *reinforcement) loop() (_ *train.PolicyLoop, err error) {
+	if r.log, err = r.run.openMetrics(r.options.Say); err != nil {
 		return nil, err
 	}
-	if r.log = log; dropped > 0 {
-		r.options.Say(fmt.Sprintf("metrics of %s: dropped %d bytes of a line that was cut short", r.run.Name, dropped))
-	}
 	loop := &train.PolicyLoop{Policy: r.policy, Roll: r.roll, Loop: train.Loop{
-		Trainer: r.policy.Trainer, Folder: r.run.Folder, Log: log, Report: r.options.Report, Sample: r.sample,
+		Trainer: r.policy.Trainer, Folder: r.run.Folder, Log: r.log, Report: r.options.Report, Sample: r.sample,
 	}}
 	if len(r.questions.held) > 0 {
 		loop.Score = r.score
@@ -34,7 +29,7 @@ func (r *reinforcement) loop() (*train.PolicyLoop, error) {
 	if r.options.Resume != nil {
 		return loop, resumeLoop(r.run, &loop.Loop, r.options.Say, func(data json.RawMessage) error { return loop.ResumeData(data) })
 	}
-	return loop, log.Write(runlog.Record{Kind: runlog.KindEvent, Text: map[string]string{"text": r.questions.String()}, Values: map[string]float64{
+	return loop, r.log.Write(runlog.Record{Kind: runlog.KindEvent, Text: map[string]string{"text": r.questions.String()}, Values: map[string]float64{
 		"train": float64(len(r.questions.train)), "validation": float64(len(r.questions.held)), "skipped": float64(r.questions.skipped.Count),
 	}})
 }

@@ -251,6 +251,15 @@ func newRun(name, base string) (*Run, error) {
 	}
 }
 
+// openMetrics opens the run's metrics to go on with them.
+func (r *Run) openMetrics(say func(string)) (*runlog.Writer, error) {
+	log, dropped, err := runlog.Open(filepath.Join(r.Folder, metricsFile))
+	if dropped > 0 {
+		say(fmt.Sprintf("metrics of %s: dropped %d bytes of a line that was cut short", r.Name, dropped))
+	}
+	return log, err
+}
+
 // removeAfter removes the folder of a new run that could not be made whole.
 func (r *Run) removeAfter(err *error) {
 	if *err != nil {

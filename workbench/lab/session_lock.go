@@ -26,7 +26,7 @@ type lockHolder struct {
 // lockRun takes a run for writing, or says who has it.
 func lockRun(run *Run, command []string) (*runLock, error) {
 	if err := writable(run.Folder); err != nil {
-		return nil, fmt.Errorf("train %s: %w; make it a folder that can be written", run.Name, err)
+		return nil, fmt.Errorf("lock run %s: %w; make it a folder that can be written", run.Name, err)
 	}
 	path := filepath.Join(run.Folder, lockFile)
 	lock := &runLock{flock.New(path)}

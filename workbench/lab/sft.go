@@ -193,7 +193,8 @@ func (t *tuning) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	return t.openLog()
+	t.log, err = t.run.openMetrics(t.options.Say)
+	return err
 }
 
 // read makes template, model and batches, and decides how many steps there are.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 
 	"tandem/workbench/chat"
@@ -15,16 +14,6 @@ import (
 	"tandem/workbench/runlog"
 	"tandem/workbench/train"
 )
-
-// openLog opens the run's metrics.
-func (t *tuning) openLog() error {
-	log, dropped, err := runlog.Open(filepath.Join(t.run.Folder, metricsFile))
-	if dropped > 0 {
-		t.options.Say(fmt.Sprintf("metrics of %s: dropped %d bytes of a line that was cut short", t.run.Name, dropped))
-	}
-	t.log = log
-	return err
-}
 
 // loop connects the trainer to conversations, validation, samples and the log, and restores a resumed run.
 func (t *tuning) loop(ctx context.Context) (*train.Loop, error) {

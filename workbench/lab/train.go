@@ -120,7 +120,8 @@ func (s *training) claim() (err error) {
 	if s.lock, err = lockRun(s.run, s.options.Command); err != nil {
 		return err
 	}
-	return s.openLog()
+	s.log, err = s.run.openMetrics(s.options.Say)
+	return err
 }
 
 // open prepares the corpus, compiles the step, and makes the folder of a new run.
@@ -181,15 +182,7 @@ func (s *training) create() (err error) {
 	if err := runlog.WriteRun(s.run.Folder, s.run.Info); err != nil {
 		return err
 	}
-	return s.openLog()
-}
-
-func (s *training) openLog() error {
-	log, dropped, err := runlog.Open(filepath.Join(s.run.Folder, metricsFile))
-	if dropped > 0 {
-		s.options.Say(fmt.Sprintf("metrics of %s: dropped %d bytes of a line that was cut short", s.run.Name, dropped))
-	}
-	s.log = log
+	s.log, err = s.run.openMetrics(s.options.Say)
 	return err
 }
 

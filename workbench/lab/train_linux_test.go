@@ -43,7 +43,7 @@ func TestADiskThatIsReadOnlyRefusesANewRunAndOneToResumeBeforeTheWork(t *testing
 	require.EqualError(t, trainTiny(t, nil, filepath.Join(disk, "a", "new")), fmt.Sprintf(
 		"make run %q: %s cannot be written: read-only file system; make it a folder that can be written, or give --run a path elsewhere", filepath.Join(disk, "a", "new"), disk))
 	require.EqualError(t, trainTiny(t, run, ""), fmt.Sprintf(
-		"train old: %s cannot be written: read-only file system; make it a folder that can be written", run.Folder))
+		"lock run old: %s cannot be written: read-only file system; make it a folder that can be written", run.Folder))
 }
 
 func TestANewRunThatDoesNotFitTheDiskLeavesNothing(t *testing.T) {

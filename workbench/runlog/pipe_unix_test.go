@@ -7,9 +7,10 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"tandem/tests/testkit"
 )
 
 func TestWhatIsNoRegularFileIsRefusedAtOnceAndTheOtherRunsAreListed(t *testing.T) {
@@ -32,10 +33,10 @@ func TestWhatIsNoRegularFileIsRefusedAtOnceAndTheOtherRunsAreListed(t *testing.T
 				"writing metrics": func() error { _, _, err := Open(filepath.Join(silent, MetricsFile)); return err },
 				"reading a run":   func() error { return ReadRun(nameless, new(int)) },
 			} {
-				require.ErrorContains(t, promptly(t, use), "is not a regular file; move it away", name)
+				require.ErrorContains(t, testkit.Promptly(t, use), "is not a regular file; move it away", name)
 			}
 			var list []Run
-			require.NoError(t, promptly(t, func() (err error) { list, err = List(runs); return err }))
+			require.NoError(t, testkit.Promptly(t, func() (err error) { list, err = List(runs); return err }))
 			require.Len(t, list, 3)
 			for _, run := range list {
 				if run.Name == "silent" {
@@ -46,19 +47,5 @@ func TestWhatIsNoRegularFileIsRefusedAtOnceAndTheOtherRunsAreListed(t *testing.T
 				}
 			}
 		})
-	}
-}
-
-// promptly is the call's error; a call that hangs fails the test.
-func promptly(t *testing.T, call func() error) error {
-	t.Helper()
-	done := make(chan error, 1)
-	go func() { done <- call() }()
-	select {
-	case err := <-done:
-		return err
-	case <-time.After(20 * time.Second):
-		t.Fatal("the call hangs")
-		return nil
 	}
 }

@@ -105,7 +105,7 @@ func (t *Talk) load(name string) error {
 	}
 	var conversation lab.Conversation
 	if err := json.Unmarshal(encoded, &conversation); err != nil {
-		return fmt.Errorf("/load %s: %w", name, err)
+		return fmt.Errorf("/load %s: it is no conversation: %w; give a file that /save wrote", name, err)
 	}
 	if len(conversation.Messages) == 0 { // of another kind of file as well
 		return fmt.Errorf("/load %s: it has no messages; give a file that /save wrote, or begin anew with /clear", name)

@@ -54,7 +54,7 @@ func choose(condition, yes, no *Node) *Node {
 	return Add(Mul(ConvertDType(condition, yes.DType()), yes), Mul(kept, no))
 }
 
-// Attention of one token on CUDA: kernels/attend_step.cu.
+// Attention of one token on CUDA: kernels/attend_step.cu and attend_join.cu.
 
 const (
 	// mostQueries is the query heads of a kv head that one block serves.
@@ -107,10 +107,9 @@ func attendStepKernel(epsilon float64) func([]shapes.Shape) (*Plan, string) {
 			return &Plan{Launches: []Launch{launch("attend_step", q)}, Outputs: []int{next + 2, next, next + 1}}, ""
 		}
 		parts := launch("attend_split", float32s(batch, heads, splits, channels), float32s(batch, heads, splits, 2))
-		entry := "attend_join_" + dtype
-		const joined = 4 // threads of a channel, as kJoined in the source
+		text, entry := openModule("attend_join_"+dtype), "attend_join_"+dtype
 		join := Launch{
-			PTX: text.entry(entry, values), Entry: entry, Grid: [3]int{heads, batch, 1}, Block: [3]int{joined * channels, 1, 1},
+			PTX: text.entry(entry, values), Entry: entry, Grid: [3]int{heads, batch, 1}, Block: [3]int{text.constant("kLaunchPerChannel") * channels, 1, 1},
 			Operands: []int{next + 2, next + 3}, Results: []shapes.Shape{q},
 		}
 		return &Plan{Launches: []Launch{parts, join}, Outputs: []int{next + 4, next, next + 1}}, ""

@@ -15,10 +15,10 @@
 //   attend_step_D_lL_qQ   q [B,H,E], k [B,G,E], v [B,G,E], cos f32 [B,E/2], sin f32 [B,E/2], keys [B,C,G,E], values [B,C,G,E],
 //                         position i32 [B], length i32 [B];   then keys, values (the buffers of the operands), y [B,H,E]
 //   attend_split_D_lL_qQ  the same, with parts f32 [B,H,S,E] and weights f32 [B,H,S,2] (largest score, sum) in place of y
-//   attend_join_D         parts, weights;                     then y [B,H,E]
+// attend_join.cu adds up the parts.
 // Conditions: E = L·(16 bytes of D), at most 256; H/G ≤ Q; kSplits 1 for attend_step.
 //
-// Launch: block (kLaunchThreads,1,1), grid (S,G,B); join: block (4·E,1,1), grid (H,B,1). No dynamic shared memory.
+// Launch: block (kLaunchThreads,1,1), grid (S,G,B). No dynamic shared memory.
 //
 // Constants: kHeads H, kGroups G, kCapacity C, kSplits S, kEpsilonBits, kScaleBits: log2(e)/√E.
 #include "lanes.cuh"
@@ -231,54 +231,6 @@ __device__ __forceinline__ void attend(const T *q, const T *k, const T *v, const
   }
 }
 
-// join adds up the parts of a head. A thread has one channel of every kJoined-th part, and asks for the first of them before
-// the parts' weights are known.
-constexpr int kJoined = 4, kMostChannels = 256, kPartsAhead = 8, kMostSplits = 512;
-
-template <typename T> __device__ __forceinline__ void join(const float *parts, const float *weights, T *y) {
-  __shared__ float largest[kMostSplits], sums[kMostSplits], totals[kJoined], outs[kJoined][kMostChannels];
-  const int channels = blockDim.x / kJoined, channel = threadIdx.x % channels, begin = threadIdx.x / channels;
-  const long long head = (long long)blockIdx.y * kHeads + blockIdx.x;
-  parts += head * kSplits * channels + channel, weights += head * kSplits * 2;
-  float ahead[kPartsAhead];
-#pragma unroll
-  for (int i = 0; i < kPartsAhead; i++) {
-    const int split = begin + i * kJoined;
-    ahead[i] = split < kSplits ? parts[(long long)split * channels] : 0.0f;
-  }
-  for (int split = threadIdx.x; split < kSplits; split += blockDim.x) {
-    largest[split] = weights[2 * split], sums[split] = weights[2 * split + 1];
-  }
-  __syncthreads();
-  float most = kNothing, total = 0, out = 0;
-#pragma unroll 8
-  for (int split = 0; split < kSplits; split++) {
-    most = fmaxf(most, largest[split]);
-  }
-  const auto add = [&](int split, float value) {
-    const float weight = exp2_fast(largest[split] - most);
-    total = fmaf(weight, sums[split], total), out = fmaf(weight, value, out);
-  };
-#pragma unroll
-  for (int i = 0; i < kPartsAhead; i++) {
-    if (begin + i * kJoined < kSplits) {
-      add(begin + i * kJoined, ahead[i]);
-    }
-  }
-  for (int split = begin + kPartsAhead * kJoined; split < kSplits; split += kJoined) {
-    add(split, parts[(long long)split * channels]);
-  }
-  totals[begin] = total, outs[begin][channel] = out; // the same total from all of a part's threads
-  __syncthreads();
-  if (begin == 0) {
-#pragma unroll
-    for (int i = 1; i < kJoined; i++) {
-      total += totals[i], out += outs[i][channel];
-    }
-    y[head * channels + channel] = narrow<T>(total > 0 ? out / total : 0.0f);
-  }
-}
-
 #define OPERANDS(T)                                                                                                    \
   const T *q, const T *k, const T *v, const float *cos, const float *sin, const T *, const T *, const int *position,  \
       const int *length, T *keys, T *values
@@ -291,11 +243,7 @@ template <typename T> __device__ __forceinline__ void join(const float *parts, c
     attend<T, L, Q, true>(q, k, v, cos, sin, position, length, keys, values, nullptr, parts, weights);                 \
   }
 #define QUERIES(T, L) ENTRIES(T, L, 1) ENTRIES(T, L, 2) ENTRIES(T, L, 4) ENTRIES(T, L, 8)
-#define ALL(T)                                                                                                         \
-  QUERIES(T, 8) QUERIES(T, 16) QUERIES(T, 32)                                                                          \
-  extern "C" __global__ void __launch_bounds__(kJoined * kMostChannels) attend_join_##T(const float *parts, const float *weights, T *y) {  \
-    join<T>(parts, weights, y);                                                                                        \
-  }
+#define ALL(T) QUERIES(T, 8) QUERIES(T, 16) QUERIES(T, 32)
 
 #if defined(TYPE_BF16)
 ALL(bf16)

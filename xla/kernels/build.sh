@@ -33,7 +33,7 @@ export -f compile
   done
   echo "compile mamba_in mamba_in_bf16"
   for type in bf16 f32; do # decoding never computes in float16
-    for source in matvec attend_step mamba_conv mamba_step; do
+    for source in matvec attend_step attend_join mamba_conv mamba_step; do
       echo "compile $source ${source}_$type -DTYPE_${type^^}"
     done
   done

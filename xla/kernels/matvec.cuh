@@ -135,8 +135,8 @@ __device__ __forceinline__ void add(const T *x, const Lanes<T, N> (&weights)[C][
   }
 }
 
-// products gives finish every product. Finish has kNormed, that there is always a norm, begin(columns, row, column), called before the weights are waited for, and
-// end(total), both in the one lane that has the product of this row and column.
+// products gives finish every product. Finish has kNormed, that there is always a norm; begin(columns, row, column), called
+// before the weights are waited for; and end(total), both in the one lane that has the product of this row and column.
 template <typename T, int R, int C, typename Finish>
 __device__ __forceinline__ void products(const T *x, const T *w0, const T *w1, const T *w2, Finish finish) {
   constexpr int N = 16 / sizeof(T), V = R * C, U = kAhead<C>;

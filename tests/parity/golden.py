@@ -44,7 +44,7 @@ MODELS = {
     "t2m2": {"pattern": "TTMM", **SIZES, "blocks": {"transformer": {"head_dim": 16, "kv_heads": 2}, "mamba": {"mlp": True}}},
     "tm2": {"pattern": "TMTM", **SIZES, "blocks": {"transformer": {"head_dim": 32, "mask_documents": True}, "mamba": {"state": 8, "conv": 3}}},
 }
-OPTIONS = {"steps": 50, "batch": BATCH, "matrix_lr": 0.01, "embedding_lr": 0.02, "head_lr": 0.004, "scalar_lr": 0.002, "weight_decay": 0.2}
+OPTIONS = {"steps": 50, "batch": BATCH, "matrix_lr": 0.01, "embedding_lr": 0.02, "head_lr": 0.004, "scalar_lr": 0.002, "weight_decay": 0.2, "warmup": 5}
 
 
 # The hash.

@@ -163,7 +163,7 @@ def learning_rates(options, width):
 
 def schedule(options, step):
     """The factor of all learning rates, Muon's momentum and its weight decay; float32, as the compiled step has them."""
-    steps, lr, warmup = options["steps"], 1.0, max(1, min(40, options["steps"] // 10))
+    steps, warmup = options["steps"], options["warmup"]
     if step < warmup:
         lr = (step + 1) / warmup
     else:

@@ -92,10 +92,9 @@ func (o *optimizer) learningRate(weight models.Weight) float64 {
 // adamW is m ← β₁m + (1-β₁)g, v ← β₂v + (1-β₂)g², p ← p - lr·(m/(1-β₁ᵗ)) / (√(v/(1-β₂ᵗ)) + ε). Nothing it updates is
 // decayed.
 func (o *optimizer) adamW(weight models.Weight, p, gradient, mean, square *Node, r rates) (next, nextMean, nextSquare *Node) {
-	g := p.Graph()
 	nextMean = Add(MulScalar(mean, adamBeta1), MulScalar(gradient, 1-adamBeta1))
 	nextSquare = Add(MulScalar(square, adamBeta2), MulScalar(Square(gradient), 1-adamBeta2))
-	correction := func(beta float64) *Node { return OneMinus(Pow(Const(g, float32(beta)), r.step)) }
+	correction := func(beta float64) *Node { return Neg(Expm1(MulScalar(r.step, math.Log(beta)))) } // 1-βᵗ, to the last digit
 	size := Div(MulScalar(r.lr, o.learningRate(weight)), correction(adamBeta1))
 	deviation := AddScalar(Mul(Sqrt(nextSquare), Inverse(Sqrt(correction(adamBeta2)))), adamEpsilon)
 	return Sub(p, Div(Mul(nextMean, size), deviation)), nextMean, nextSquare

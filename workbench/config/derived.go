@@ -53,7 +53,7 @@ var about = map[string]string{
 var formulas = map[string]string{
 	"minutes":       "%v unless given: as many steps as there are",
 	"run":           "the first free NAME-001, NAME-002, … unless given",
-	"warmup":        "steps / 10, at least 1 and at most 40, unless given",
+	"warmup":        "%v unless given: the whole rate from the first step",
 	"embedding_lr":  "%v unless given; scales with 1/√width",
 	"head_lr":       "%v unless given; scales with 1/√width",
 	"sample_every":  "%v unless given: only at the end",

@@ -25,7 +25,7 @@ func Example() {
 	// pattern = T2 M2 from all T unless given
 	// width = 256 from 64 · depth, rounded up to a multiple of 128, unless given
 	// mamba.state = 32 from 16 unless given
-	// warmup = 40 from steps / 10, at least 1 and at most 40, unless given
+	// warmup = 1 from 1 unless given: the whole rate from the first step
 	// parameters = 36051968 from sum of the sizes of all weights
 	// vocab 200: too small, for 256 bytes and 9 special tokens need an id each; give at least 265
 }

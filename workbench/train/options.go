@@ -32,7 +32,7 @@ type Options struct {
 	LRScale float64 `json:"lr_scale"`
 	// WeightDecay is Muon's, cautious and decoupled, falling to zero by a cosine; 0 is none.
 	WeightDecay float64 `json:"weight_decay"`
-	// Warmup is the steps over which learning rates rise linearly; 0 is 40, at most a tenth of the steps.
+	// Warmup is the steps over which learning rates rise linearly; 0 is 1, which is no rise: docs/LOG.md measured what one costs.
 	Warmup int `json:"warmup"`
 	// Warmdown is the share of the steps, at the end, over which learning rates fall linearly; 0 is 0.4.
 	Warmdown float64 `json:"warmdown"`
@@ -85,7 +85,7 @@ func (o Options) Resolved() Options {
 	set(&o.HeadLR, 0.004)
 	set(&o.ScalarLR, 0.005)
 	set(&o.LRScale, 1)
-	setInt(&o.Warmup, max(1, min(40, o.Steps/10)))
+	setInt(&o.Warmup, 1)
 	set(&o.Warmdown, 0.4)
 	set(&o.FinalLR, 0.05)
 	set(&o.SpikeLimit, 10)

@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -94,29 +95,43 @@ func (a *Accuracy) count(likeliest, targets []int32, depths []float64) {
 	}
 }
 
-// headDim is the channels of an attention head in models for probes, widthStep the grid of their widths.
-const headDim, widthStep = 16, 8
+// widthStep is the grid of widths, and of a head's channels.
+const widthStep = 8
+
+// heads is how many a model of a width has, of 64 to 120 channels. Normed queries and keys of E channels agree by √E at most,
+// and most by nothing: of n tokens a head can give one e^√E / (e^√E + n) of its attention. With 16 channels that is half of it
+// at 55 tokens, with 64 at 2,981.
+func heads(width int) int { return max(1, width/64) }
+
+// step is what a pattern's width must be a multiple of near this width.
+func step(pattern models.Pattern, width int) int {
+	if strings.Contains(string(pattern), "T") {
+		return widthStep * heads(width)
+	}
+	return widthStep
+}
 
 // Equal makes a model of each pattern, with as many parameters as that of the first pattern at a width, as near as widths in
-// steps of 8, or with attention 16, allow. context is the longest sequence they will see.
+// steps of 8, or with attention 8 for each head, allow. context is the longest sequence they will see.
 func (p Probe) Equal(patterns []models.Pattern, width, context int) ([]*models.Model, error) {
-	if width < headDim || width%headDim != 0 {
-		return nil, fmt.Errorf("probe %s: width %d: must be a multiple of %d", p.Name, width, headDim)
+	if multiple := step(patterns[0], width); width < multiple || width%multiple != 0 {
+		return nil, fmt.Errorf("probe %s: width %d: must be a multiple of %d", p.Name, width, multiple)
 	}
 	all := make([]*models.Model, len(patterns))
 	for i, pattern := range patterns {
-		if i == 0 {
-			model, err := p.model(pattern, width, context)
-			if err != nil {
-				return nil, err
+		widths := []int{width}
+		if i > 0 {
+			widths = nil
+			for candidate := widthStep; candidate <= 4*width; candidate += widthStep {
+				if candidate%step(pattern, candidate) == 0 {
+					widths = append(widths, candidate)
+				}
 			}
-			all[0] = model
-			continue
 		}
-		for candidate := headDim; candidate <= 4*width; candidate += widthStep {
+		for _, candidate := range widths {
 			model, err := p.model(pattern, candidate, context)
 			if err != nil {
-				continue // heads do not divide this width
+				return nil, err
 			}
 			if all[i] == nil || distance(model, all[0]) < distance(all[i], all[0]) {
 				all[i] = model
@@ -131,10 +146,10 @@ func distance(a, b *models.Model) int {
 	return max(difference, -difference)
 }
 
-// model has heads of headDim channels where it has attention, for the default is wider than these models.
+// model has heads for its width where it has attention, for those of the default are wider than these models.
 func (p Probe) model(pattern models.Pattern, width, context int) (*models.Model, error) {
 	config := models.Config{Pattern: pattern, Width: width, Vocab: p.Vocab, Context: context}
-	if err := config.Blocks.UnmarshalJSON(fmt.Appendf(nil, `{"transformer": {"head_dim": %d}}`, headDim)); err != nil {
+	if err := config.Blocks.UnmarshalJSON(fmt.Appendf(nil, `{"transformer": {"head_dim": %d}}`, width/heads(width))); err != nil {
 		return nil, err
 	}
 	return models.New(config)

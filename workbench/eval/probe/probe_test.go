@@ -111,8 +111,8 @@ func TestModelsToCompareHaveEqualSize(t *testing.T) {
 			require.InEpsilon(t, all[0].Parameters(), model.Parameters(), 0.07, model.Config.Pattern)
 		}
 	}
-	_, err := probe.Probes[0].Equal([]models.Pattern{"T"}, 100, 64)
-	require.EqualError(t, err, "probe recall: width 100: must be a multiple of 16")
+	_, err := probe.Probes[0].Equal([]models.Pattern{"T"}, 140, 64)
+	require.EqualError(t, err, "probe recall: width 140: must be a multiple of 16")
 }
 
 func TestAModelThatKnowsNothingGuesses(t *testing.T) {

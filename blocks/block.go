@@ -185,15 +185,32 @@ func (c *Configs) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// notNegative reports the first number among a kind's options that is below zero.
-func notNegative(kind string, config Config) error {
+// mostOption bounds whole numbers among options, mostChannels layers inside a block, so that sizes can be counted.
+const (
+	mostOption   = 1 << 20
+	mostChannels = 1 << 22
+)
+
+// inRange reports the first number among a kind's options that is below zero or beyond counting.
+func inRange(kind string, config Config) error {
 	options := reflect.ValueOf(config).Elem()
 	for i := range options.NumField() {
 		field := options.Field(i)
-		if field.CanInt() && field.Int() < 0 || field.CanFloat() && field.Float() < 0 {
-			key, _, _ := strings.Cut(options.Type().Field(i).Tag.Get("json"), ",")
+		key, _, _ := strings.Cut(options.Type().Field(i).Tag.Get("json"), ",")
+		switch {
+		case field.CanInt() && field.Int() < 0 || field.CanFloat() && field.Float() < 0:
 			return fmt.Errorf("%s.%s %v: may not be negative; leave it out for the default", kind, key, field.Interface())
+		case field.CanInt() && field.Int() > mostOption:
+			return fmt.Errorf("%s.%s %v: more than %d are not supported", kind, key, field.Interface(), mostOption)
 		}
+	}
+	return nil
+}
+
+// checkChannels reports an option that makes a layer too wide to be counted.
+func checkChannels(key string, option int, of string, size int) error {
+	if channels := option * size; channels > mostChannels {
+		return fmt.Errorf("%s %d: times %s %d is %d channels; at most %d are supported", key, option, of, size, channels, mostChannels)
 	}
 	return nil
 }

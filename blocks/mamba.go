@@ -71,7 +71,14 @@ func (m Mamba) resolved(width int) Mamba {
 
 // Validate implements Config.
 func (m *Mamba) Validate(width int) error {
-	if err := notNegative("mamba", m); err != nil {
+	if err := inRange("mamba", m); err != nil {
+		return err
+	}
+	r := m.resolved(width)
+	if err := checkChannels("mamba.expand", r.Expand, "the width", width); err != nil {
+		return err
+	}
+	if err := checkChannels("mamba.mlp_ratio", r.MLPRatio, "the width", width); err != nil {
 		return err
 	}
 	switch {
@@ -81,8 +88,8 @@ func (m *Mamba) Validate(width int) error {
 		return fmt.Errorf("mamba.state %d: more than 256 states a channel are not supported", m.State)
 	case m.Conv == 1:
 		return fmt.Errorf("mamba.conv 1: a convolution needs at least 2 taps")
-	case m.DtRank > m.resolved(width).Expand*width:
-		return fmt.Errorf("mamba.dt_rank %d: more than the inner width %d is not a low rank", m.DtRank, m.resolved(width).Expand*width)
+	case m.DtRank > r.Expand*width:
+		return fmt.Errorf("mamba.dt_rank %d: more than the inner width %d is not a low rank", m.DtRank, r.Expand*width)
 	}
 	return nil
 }

@@ -50,7 +50,7 @@ func (t Transformer) resolved(width int) Transformer {
 
 // Validate implements Config.
 func (t *Transformer) Validate(width int) error {
-	if err := notNegative("transformer", t); err != nil {
+	if err := inRange("transformer", t); err != nil {
 		return err
 	}
 	r := t.resolved(width)
@@ -61,8 +61,13 @@ func (t *Transformer) Validate(width int) error {
 		return fmt.Errorf("transformer.head_dim %d: does not divide the width %d; set head_dim to a divisor, or heads", r.HeadDim, width)
 	case r.Heads%r.KVHeads != 0:
 		return fmt.Errorf("transformer.kv_heads %d: must divide heads %d", r.KVHeads, r.Heads)
+	case !(r.RopeBase >= 1):
+		return fmt.Errorf("transformer.rope_base %g: must be at least 1, for a channel's angle to grow no faster than the position", r.RopeBase)
 	}
-	return nil
+	if err := checkChannels("transformer.heads", r.Heads, "head_dim", r.HeadDim); err != nil {
+		return err
+	}
+	return checkChannels("transformer.mlp_ratio", r.MLPRatio, "the width", width)
 }
 
 // Derived implements Config.

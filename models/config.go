@@ -3,6 +3,8 @@ package models
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"tandem/blocks"
 )
@@ -32,6 +34,9 @@ func (c *Config) UnmarshalJSON(data []byte) error {
 	}{plain: (*plain)(c)}
 	if err := json.Unmarshal(data, &old); err != nil {
 		return err
+	}
+	if old.Depth > maxLayers {
+		return fmt.Errorf("depth %d: at most %d layers are supported", old.Depth, maxLayers)
 	}
 	if c.Pattern == "" && old.Depth > 0 {
 		c.Pattern = AllTransformer(old.Depth)
@@ -68,6 +73,8 @@ func (c Config) Validate() error {
 	switch {
 	case c.Pattern == "":
 		return fmt.Errorf("model: it has no pattern; give one such as \"T12 M8\", or a depth")
+	case strings.ContainsFunc(string(c.Pattern), isNoKind):
+		return fmt.Errorf("pattern %q: one letter a layer is wanted here, of %s; ParsePattern reads counts and names", string(c.Pattern), blocks.KindList())
 	case r.Width < 1 || r.Width > 1<<20:
 		return fmt.Errorf("width %d: must lie between 1 and %d", r.Width, 1<<20)
 	case r.Vocab < 1 || r.Vocab > 1<<30:
@@ -83,6 +90,11 @@ func (c Config) Validate() error {
 		}
 	}
 	return nil
+}
+
+// isNoKind tells letters that a Pattern may not hold.
+func isNoKind(letter rune) bool {
+	return !slices.ContainsFunc(blocks.Kinds, func(kind blocks.Kind) bool { return rune(kind.Letter) == letter })
 }
 
 // usedKinds lists the kinds that occur in the pattern, in registry order.

@@ -142,9 +142,9 @@ func (e *estimate) loss() {
 }
 
 func (e *estimate) backward() {
-	rows := e.prediction.Blocks
+	rows, resident := e.prediction.Blocks, e.resident()
 	for last := len(rows) - 1; last >= 0; {
-		parts, first := e.resident(), last
+		parts, first := resident, last
 		if k := e.training.Checkpoint; k > 0 {
 			first = last / k * k
 		}

@@ -19,9 +19,14 @@ func (m *Model) LargestRows(capacity int, available int64) int {
 // mostRows bounds searches.
 const mostRows = 1 << 20
 
-// largest is the largest count from 1 that fits, where all smaller ones do too; 0 if there is none.
+// largest is the largest count from 1 that fits, where all smaller ones do too; 0 if there is none. It asks for no more than
+// twice that: the bytes of far more may be beyond counting.
 func largest(fits func(count int) bool) int {
-	return sort.Search(mostRows, func(below int) bool { return !fits(below + 1) })
+	beyond := 1
+	for beyond < mostRows && fits(beyond) {
+		beyond *= 2
+	}
+	return sort.Search(beyond, func(below int) bool { return !fits(below + 1) })
 }
 
 // Setting is a way to train that fits a card.

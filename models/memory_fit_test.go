@@ -48,6 +48,15 @@ func TestNothingFitsWhereTheWeightsDoNot(t *testing.T) {
 	require.False(t, ok)
 }
 
+func TestNoRowFitsWhereOneTakesTerabytes(t *testing.T) {
+	model := build(t, "T20", models.Config{Vocab: 65536, Context: 1 << 30})
+	h200, err := models.GPUByName("h200")
+	require.NoError(t, err)
+	require.Greater(t, model.InferenceMemory(1, 1<<30).Total(), int64(100<<40))
+	require.Zero(t, model.LargestRows(1<<30, h200.Available()))
+	require.Zero(t, model.LargestBatch(step(model, 1), h200.Available()))
+}
+
 func TestSettingsKeepTheRowsOfAStepAndFit(t *testing.T) {
 	model := build(t, "T12 M4", models.Config{Vocab: 32768})
 	for _, name := range []string{"rtx3060", "rtx4090", "b200"} {

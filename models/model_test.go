@@ -94,16 +94,37 @@ func TestAConfigurationFromBeforePatternsIsAllTransformer(t *testing.T) {
 	require.Equal(t, "T3", config.Pattern.String())
 }
 
+func TestAnImpossibleDepthFromBeforePatternsIsRefused(t *testing.T) {
+	for _, depth := range []string{"4097", "9223372036854775807"} {
+		var config models.Config
+		err := json.Unmarshal([]byte(`{"depth": `+depth+`, "vocab": 300}`), &config)
+		require.EqualError(t, err, "depth "+depth+": at most 4096 layers are supported")
+	}
+}
+
 func TestImpossibleConfigurationsAreRefused(t *testing.T) {
 	for want, config := range map[string]models.Config{
-		`model: it has no pattern; give one such as "T12 M8", or a depth`:                             {Vocab: 300},
-		"vocab 0: must lie between 1 and 1073741824":                                                  {Pattern: "T"},
-		"softcap 100: must lie between 0 and 80; exp of a larger logit overflows float32":             {Pattern: "T", Vocab: 300, Softcap: 100},
-		"transformer.head_dim 7: must be even, for RoPE turns pairs of channels":                      {Pattern: "T", Vocab: 300, Blocks: blocks.Configs{"transformer": &blocks.Transformer{HeadDim: 7}}},
-		"transformer.kv_heads 3: must divide heads 4":                                                 {Pattern: "T", Vocab: 300, Blocks: blocks.Configs{"transformer": &blocks.Transformer{Heads: 4, KVHeads: 3}}},
-		"transformer.head_dim 96: does not divide the width 128; set head_dim to a divisor, or heads": {Pattern: "T", Vocab: 300, Blocks: blocks.Configs{"transformer": &blocks.Transformer{HeadDim: 96}}},
-		"mamba.conv 1: a convolution needs at least 2 taps":                                           {Pattern: "M", Vocab: 300, Blocks: blocks.Configs{"mamba": &blocks.Mamba{Conv: 1}}},
-		"mamba.state -1: may not be negative; leave it out for the default":                           {Pattern: "M", Vocab: 300, Blocks: blocks.Configs{"mamba": &blocks.Mamba{State: -1}}},
+		`model: it has no pattern; give one such as "T12 M8", or a depth`:                                                       {Vocab: 300},
+		`pattern "T2 M": one letter a layer is wanted here, of T (transformer), M (mamba); ParsePattern reads counts and names`: {Pattern: "T2 M", Vocab: 300},
+		"vocab 0: must lie between 1 and 1073741824":                                                                            {Pattern: "T"},
+		"softcap 100: must lie between 0 and 80; exp of a larger logit overflows float32":                                       {Pattern: "T", Vocab: 300, Softcap: 100},
+		"transformer.head_dim 7: must be even, for RoPE turns pairs of channels":                                                {Pattern: "T", Vocab: 300, Blocks: blocks.Configs{"transformer": &blocks.Transformer{HeadDim: 7}}},
+		"transformer.kv_heads 3: must divide heads 4":                                                                           {Pattern: "T", Vocab: 300, Blocks: blocks.Configs{"transformer": &blocks.Transformer{Heads: 4, KVHeads: 3}}},
+		"transformer.head_dim 96: does not divide the width 128; set head_dim to a divisor, or heads":                           {Pattern: "T", Vocab: 300, Blocks: blocks.Configs{"transformer": &blocks.Transformer{HeadDim: 96}}},
+		"mamba.conv 1: a convolution needs at least 2 taps":                                                                     {Pattern: "M", Vocab: 300, Blocks: blocks.Configs{"mamba": &blocks.Mamba{Conv: 1}}},
+		"mamba.state -1: may not be negative; leave it out for the default":                                                     {Pattern: "M", Vocab: 300, Blocks: blocks.Configs{"mamba": &blocks.Mamba{State: -1}}},
+		"transformer.heads 9223372036854775807: more than 1048576 are not supported":                                            {Pattern: "T", Vocab: 300, Blocks: blocks.Configs{"transformer": &blocks.Transformer{Heads: math.MaxInt}}},
+		"mamba.conv 1048577: more than 1048576 are not supported":                                                               {Pattern: "M", Vocab: 300, Blocks: blocks.Configs{"mamba": &blocks.Mamba{Conv: 1<<20 + 1}}},
+		"transformer.heads 1048576: times head_dim 8 is 8388608 channels; at most 4194304 are supported": {
+			Pattern: "T", Vocab: 300, Blocks: blocks.Configs{"transformer": &blocks.Transformer{Heads: 1 << 20, HeadDim: 8}}},
+		"transformer.mlp_ratio 1048576: times the width 128 is 134217728 channels; at most 4194304 are supported": {
+			Pattern: "T", Vocab: 300, Blocks: blocks.Configs{"transformer": &blocks.Transformer{MLPRatio: 1 << 20}}},
+		"mamba.mlp_ratio 1048576: times the width 128 is 134217728 channels; at most 4194304 are supported": {
+			Pattern: "M", Vocab: 300, Blocks: blocks.Configs{"mamba": &blocks.Mamba{MLPRatio: 1 << 20}}},
+		"mamba.expand 32769: times the width 128 is 4194432 channels; at most 4194304 are supported": {
+			Pattern: "M", Vocab: 300, Blocks: blocks.Configs{"mamba": &blocks.Mamba{Expand: 1<<15 + 1}}},
+		"transformer.rope_base 0.0001: must be at least 1, for a channel's angle to grow no faster than the position": {
+			Pattern: "T", Vocab: 300, Blocks: blocks.Configs{"transformer": &blocks.Transformer{RopeBase: 1e-4}}},
 	} {
 		_, err := models.New(config)
 		require.EqualError(t, err, want)

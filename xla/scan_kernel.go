@@ -2,6 +2,7 @@ package xla
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -81,7 +82,18 @@ func ScanInSegments(batch, time, inner, states int) bool {
 	shape := func(dims ...int) shapes.Shape { return shapes.Make(dtypes.BFloat16, dims...) }
 	u, mix := shape(batch, time, inner), shape(batch, time, states)
 	s, reason := scanSizesOf([]shapes.Shape{u, u, u, shape(states, inner), mix, mix})
-	return reason == "" && s.segmented(s.module("scan_backward").constant("kLaunchChannels"), backwardBlocks).segments > 1
+	return reason == "" && s.segmented(backwardChannels(s.entry("scan_backward")), backwardBlocks).segments > 1
+}
+
+// launchChannels remembers what kernels say of themselves: a prediction asks for each layer, at each batch that it tries.
+var launchChannels sync.Map
+
+func backwardChannels(kernel string) int {
+	known, ok := launchChannels.Load(kernel)
+	if !ok {
+		known, _ = launchChannels.LoadOrStore(kernel, openModule(kernel).constant("kLaunchChannels"))
+	}
+	return known.(int)
 }
 
 func (s scanSizes) segmentTiles(segments int) int { return ceilDiv(s.tiles(), segments) }

@@ -33,10 +33,16 @@ func median(ctx context.Context, repeats int, run func() error) (float64, error)
 	return seconds[len(seconds)/2], nil
 }
 
+// Mistake is what a measurement that was asked for cannot be: an option out of range.
+type Mistake struct{ error }
+
+// mistake makes one.
+func mistake(format string, arguments ...any) error { return Mistake{fmt.Errorf(format, arguments...)} }
+
 // positiveRepeats refuses a median of nothing.
 func positiveRepeats(repeats int) error {
 	if repeats < 1 {
-		return fmt.Errorf("bench: repeats %d: must be positive", repeats)
+		return mistake("bench: repeats %d: must be positive", repeats)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -62,7 +61,7 @@ func Decode(ctx context.Context, c *config.Config, o DecodeOptions, say func(str
 	defer opened.close()
 	trip := opened.engine.Options().TokensPerTrip
 	if o.Tokens <= trip {
-		return fmt.Errorf("bench decode: tokens %d: a row gets %d at once, and the first ones are not measured; give more than that", o.Tokens, trip)
+		return mistake("bench decode: tokens %d: a row gets %d at once, and the first ones are not measured; give more than that", o.Tokens, trip)
 	}
 	if o.PeakGBPerSecond == 0 {
 		if o.PeakGBPerSecond, err = copyPeak(opened.device); err != nil {
@@ -88,10 +87,10 @@ func Decode(ctx context.Context, c *config.Config, o DecodeOptions, say func(str
 
 func (o DecodeOptions) validate() error {
 	if len(o.Rows) == 0 {
-		return errors.New("bench decode: no number of rows is given; write for example --rows 1,8,64")
+		return mistake("bench decode: no number of rows is given; write for example --rows 1,8,64")
 	}
 	if smallest := slices.Min(o.Rows); smallest < 1 || o.Prompt < 1 || o.Tokens < 1 || o.Trip < 0 || o.PeakGBPerSecond < 0 {
-		return fmt.Errorf("bench decode: rows %d, prompt %d, tokens %d, trip %d, bandwidth %g: the first three must be positive, the others not negative",
+		return mistake("bench decode: rows %d, prompt %d, tokens %d, trip %d, bandwidth %g: the first three must be positive, the others not negative",
 			smallest, o.Prompt, o.Tokens, o.Trip, o.PeakGBPerSecond)
 	}
 	return nil

@@ -1,8 +1,6 @@
 package bench
 
 import (
-	"fmt"
-
 	"tandem/models"
 	"tandem/workbench/config"
 	"tandem/workbench/generate"
@@ -23,7 +21,7 @@ func openEngine(c *config.Config, needs string, capacity int, o generate.Options
 		return nil, err
 	}
 	if capacity > model.Config.Context {
-		return nil, fmt.Errorf("%s do not fit the context %d; raise --context", needs, model.Config.Context)
+		return nil, mistake("%s do not fit the context %d; raise --context", needs, model.Config.Context)
 	}
 	device, err := xla.Open(c.Backend)
 	if err != nil {

@@ -67,12 +67,12 @@ func (s KernelShape) validate(name string) error {
 	}[name]
 	for _, size := range sizes {
 		if size.value < 1 || size.value > maxKernelNumbers {
-			return fmt.Errorf("bench %s: %s %d: must lie between 1 and %d", name, size.flag, size.value, maxKernelNumbers)
+			return mistake("bench %s: %s %d: must lie between 1 and %d", name, size.flag, size.value, maxKernelNumbers)
 		}
 	}
 	numbers := float64(s.Batch) * float64(s.Time) * float64(s.Channels) * float64(max(s.Heads, 1))
 	if numbers > maxKernelNumbers {
-		return fmt.Errorf("bench %s: one tensor would hold %.3g numbers, and at most %d are measured; lower batch or context", name, numbers, maxKernelNumbers)
+		return mistake("bench %s: one tensor would hold %.3g numbers, and at most %d are measured; lower batch or context", name, numbers, maxKernelNumbers)
 	}
 	return nil
 }

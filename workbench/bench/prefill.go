@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -38,10 +37,10 @@ type PrefillResult struct {
 // and gives each result to emit as it comes.
 func Prefill(ctx context.Context, c *config.Config, o PrefillOptions, say func(string), emit func(PrefillResult) error) error {
 	if len(o.Prompts) == 0 {
-		return errors.New("bench prefill: no length is given; write for example --prompt 128,1024")
+		return mistake("bench prefill: no length is given; write for example --prompt 128,1024")
 	}
 	if shortest := slices.Min(o.Prompts); shortest < 1 || o.Repeats < 1 {
-		return fmt.Errorf("bench prefill: prompt %d, repeats %d: both must be positive", shortest, o.Repeats)
+		return mistake("bench prefill: prompt %d, repeats %d: both must be positive", shortest, o.Repeats)
 	}
 	longest := slices.Max(o.Prompts)
 	// A trip of one token, for the others of a longer one would count.

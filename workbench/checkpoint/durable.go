@@ -95,7 +95,8 @@ const tempPrefix = ".tmp-"
 // strangerAge is how long a temporary folder is left alone when we cannot tell whether its process lives.
 const strangerAge = 24 * time.Hour
 
-// inUse holds the temporary folders of this process, so that one save does not sweep another's away.
+// inUse holds the names of this process's temporary folders, so that one save does not sweep another's away. Names are random;
+// the paths of a run may be spelled differently.
 var inUse sync.Map
 
 // tempName returns an unused path in run whose name tells who made it: .tmp-LABEL.PID.RANDOM.HOST
@@ -135,7 +136,7 @@ func sweep(run string) {
 }
 
 func abandoned(path string, modified time.Time) bool {
-	if _, ours := inUse.Load(path); ours {
+	if _, ours := inUse.Load(filepath.Base(path)); ours {
 		return false
 	}
 	parts := strings.SplitN(strings.TrimPrefix(filepath.Base(path), tempPrefix), ".", 4)

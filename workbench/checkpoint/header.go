@@ -91,13 +91,12 @@ func parseInfo(dec *json.Decoder, name string) (tensorInfo, error) {
 	if err := checkName(name); err != nil {
 		return info, err
 	}
-	var offsets []int64
+	var dims, offsets []int64
 	err := eachField(dec, func(key string) (err error) {
 		switch key {
 		case "dtype":
 			info.dtype, err = decode[string](dec)
 		case "shape":
-			var dims []int64
 			dims, err = decodeList(dec)
 			for _, dim := range dims {
 				if int64(int(dim)) != dim {
@@ -116,8 +115,11 @@ func parseInfo(dec *json.Decoder, name string) (tensorInfo, error) {
 		return info, err
 	}
 	want, err := dataBytes(info.dtype, info.shape)
-	if err != nil {
+	switch {
+	case err != nil:
 		return info, err
+	case dims == nil: // a scalar's shape is [], never absent
+		return info, errors.New("has no shape")
 	}
 	if len(offsets) != 2 || offsets[0] < 0 || offsets[1] < offsets[0] {
 		return info, fmt.Errorf("data_offsets %v are not a [begin, end]", offsets)

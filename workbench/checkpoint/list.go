@@ -46,13 +46,27 @@ func parseStep(name string) (step int, ok bool) {
 // List finds the checkpoints in run, newest first, by the quick check: a whole manifest, and every file as long as it
 // says. What looks like a checkpoint and fails is in skipped. Use Verify for the full check.
 func List(run string) (valid []Entry, skipped []Skipped, err error) {
+	valid, skipped, err = list(run)
+	// A replaced checkpoint only counts where its successor is not there.
+	return slices.CompactFunc(valid, func(a, b Entry) bool { return a.Step == b.Step }), skipped, err
+}
+
+// list is List with replaced checkpoints behind their successors, which may yet turn out to be damaged.
+func list(run string) (valid []Entry, skipped []Skipped, err error) {
 	entries, err := os.ReadDir(run)
 	if err != nil {
 		return nil, nil, fmt.Errorf("list checkpoints: %w", err)
 	}
 	for _, entry := range entries {
 		dir := filepath.Join(run, entry.Name())
-		if stat, err := os.Stat(dir); !strings.HasPrefix(entry.Name(), stepPrefix) || err != nil || !stat.IsDir() {
+		if !strings.HasPrefix(entry.Name(), stepPrefix) {
+			continue
+		}
+		stat, err := os.Stat(dir)
+		if err != nil && entry.Type()&fs.ModeSymlink != 0 { // anything else was deleted a moment ago
+			skipped = append(skipped, Skipped{dir, err.Error()})
+		}
+		if err != nil || !stat.IsDir() {
 			continue
 		}
 		step, ok := parseStep(entry.Name())
@@ -76,8 +90,6 @@ func List(run string) (valid []Entry, skipped []Skipped, err error) {
 		}
 		return len(a.Dir) - len(b.Dir) // the replaced one second
 	})
-	// A replaced checkpoint only counts where its successor is not there.
-	valid = slices.CompactFunc(valid, func(a, b Entry) bool { return a.Step == b.Step })
 	slices.SortFunc(skipped, func(a, b Skipped) int { return strings.Compare(b.Dir, a.Dir) })
 	return valid, skipped, nil
 }
@@ -90,7 +102,7 @@ func Latest(run string) (Snapshot, Entry, []Skipped, error) { return latest(run,
 func LatestModel(run string) (Snapshot, Entry, []Skipped, error) { return latest(run, modelFiles) }
 
 func latest(run string, names []string) (Snapshot, Entry, []Skipped, error) {
-	valid, skipped, err := List(run)
+	valid, skipped, err := list(run)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Snapshot{}, Entry{}, nil, fmt.Errorf("%w: %w; train the run first, or correct its name", ErrNone, err)
 	}

@@ -241,6 +241,7 @@ func TestReadSafetensorsRefuses(t *testing.T) {
 		"metadata that is null":           {hostile(`{"__metadata__":{"a":null}}`, 0), "null"},
 		"an unknown dtype":                {hostile(one(`"C64"`, "[1]", "[0,8]"), 8), "unknown dtype"},
 		"a missing dtype":                 {hostile(`{"a":{"shape":[0],"data_offsets":[0,0]}}`, 0), "unknown dtype"},
+		"a missing shape":                 {hostile(`{"a":{"dtype":"F32","data_offsets":[0,4]}}`, 4), "shape"},
 		"a missing position":              {hostile(`{"a":{"dtype":"U8","shape":[0]}}`, 0), "data_offsets"},
 		"a negative axis":                 {hostile(one(`"U8"`, "[-4]", "[0,4]"), 4), "negative"},
 		"an axis that is a fraction":      {hostile(one(`"U8"`, "[1.5]", "[0,4]"), 4), "shape"},

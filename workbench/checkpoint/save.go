@@ -62,8 +62,8 @@ func save(run string, s Snapshot) (dir string, err error) {
 	}
 	sweep(run) // 1
 	temp := tempName(run, stepName(s.Step))
-	inUse.Store(temp, true)
-	defer inUse.Delete(temp)
+	inUse.Store(filepath.Base(temp), true)
+	defer inUse.Delete(filepath.Base(temp))
 	if err := os.Mkdir(temp, 0o777); err != nil {
 		return "", err
 	}
@@ -167,8 +167,8 @@ func setAside(dir, aside string) error {
 // something that looks like a broken checkpoint.
 func discard(run, dir string) error {
 	temp := tempName(run, "deleted")
-	inUse.Store(temp, true)
-	defer inUse.Delete(temp)
+	inUse.Store(filepath.Base(temp), true)
+	defer inUse.Delete(filepath.Base(temp))
 	if err := os.Rename(dir, temp); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil

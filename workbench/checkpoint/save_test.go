@@ -120,10 +120,12 @@ func TestSaveRefusesWithoutTouchingTheRun(t *testing.T) {
 
 func TestConcurrentSavesOfTheSameAndOtherStepsAllSucceed(t *testing.T) {
 	run := tidyRun(t)
+	t.Chdir(filepath.Dir(run))
+	spellings := []string{run, filepath.Base(run)}
 	var group sync.WaitGroup
 	errs := make([]error, 24)
 	for i := range errs {
-		group.Go(func() { _, errs[i] = Save(run, snapshot(i/4, i%4)) })
+		group.Go(func() { _, errs[i] = Save(spellings[i%2], snapshot(i/4, i%4)) })
 	}
 	group.Wait()
 	require.NoError(t, errors.Join(errs...))
@@ -174,6 +176,20 @@ func TestLatestSaysWhatItSkippedAndWhy(t *testing.T) {
 	require.Contains(t, fmt.Sprint(skipped), "step-000007 (no manifest.json")
 }
 
+func TestALinkToACheckpointThatIsAwayIsSaid(t *testing.T) {
+	elsewhere, run := mustSave(t, tidyRun(t), snapshot(7, 0)), t.TempDir()
+	if err := os.Symlink(elsewhere, filepath.Join(run, "step-000007")); err != nil {
+		t.Skip("no links here: ", err)
+	}
+	_, entry, _, err := Latest(run)
+	require.NoError(t, err)
+	require.Equal(t, 7, entry.Step)
+	require.NoError(t, os.RemoveAll(elsewhere))
+	_, _, _, err = Latest(run)
+	require.ErrorIs(t, err, ErrNone)
+	require.ErrorContains(t, err, "step-000007 (stat "+filepath.Join(run, "step-000007"))
+}
+
 func TestAReplacedCheckpointIsFoundUntilItsSuccessorStands(t *testing.T) {
 	run := tidyRun(t)
 	dir := mustSave(t, run, snapshot(4, 0))
@@ -190,6 +206,16 @@ func TestAReplacedCheckpointIsFoundUntilItsSuccessorStands(t *testing.T) {
 	_, entry, _, err = Latest(run)
 	require.NoError(t, err)
 	require.Equal(t, dir+replacedSuffix, entry.Dir)
+
+	// As if killed after the second, and then the successor was damaged.
+	require.NoError(t, os.Remove(dir))
+	require.NoError(t, os.Rename(mustSave(t, tidyRun(t), snapshot(4, 1)), dir))
+	corrupt(t, filepath.Join(dir, modelFile), -1)
+	s, entry, skipped, err = Latest(run)
+	require.NoError(t, err)
+	require.Equal(t, dir+replacedSuffix, entry.Dir)
+	require.Equal(t, snapshot(4, 0), s)
+	require.Len(t, skipped, 1)
 	mustSave(t, run, snapshot(4, 1))
 	s, entry, _, err = Latest(run)
 	require.NoError(t, err)
@@ -248,8 +274,8 @@ func TestSaveSweepsOnlyWhatTheDeadLeftBehind(t *testing.T) {
 			require.NoError(t, os.Chtimes(c.path, old, old))
 		}
 		if c.inUse {
-			inUse.Store(c.path, true)
-			defer inUse.Delete(c.path)
+			inUse.Store(filepath.Base(c.path), true)
+			defer inUse.Delete(filepath.Base(c.path))
 		}
 	}
 	mustSave(t, run, snapshot(1, 0))

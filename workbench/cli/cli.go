@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tandem/workbench/bench"
 	"tandem/workbench/config"
 	"tandem/workbench/lab"
 	"tandem/workbench/repl"
@@ -52,7 +53,7 @@ func Main(arguments []string) int {
 	if debug, _ := root.PersistentFlags().GetBool("debug"); debug {
 		fmt.Fprintf(os.Stderr, "%+v\n%s\n", err, lab.Stack(err))
 	}
-	if errors.As(err, &usageError{}) {
+	if errors.As(err, &usageError{}) || errors.As(err, &bench.Mistake{}) {
 		return exitUsage
 	}
 	return exitFailed

@@ -35,9 +35,9 @@ evaluated, and tuned with sft --cold; it cannot be resumed.`,
 			case asJSON:
 				return printJSON(os.Stdout, exported)
 			}
-			fmt.Printf("%s holds %s as of step %d: %s parameters in %s\n", exported.Folder, exported.Run, exported.Step,
+			_, err = fmt.Printf("%s holds %s as of step %d: %s parameters in %s\n", exported.Folder, exported.Run, exported.Step,
 				lab.Grouped(exported.Parameters), size(exported.Bytes))
-			return nil
+			return err
 		},
 	}
 	command.Flags().BoolVar(&exact, "float32", false, "keep the weights as they are in training")

@@ -12,7 +12,7 @@ import (
 	"tandem/workbench/repl"
 )
 
-// progress shows a training: a bar on a terminal, plain lines elsewhere.
+// progress shows a training: a bar on a terminal that has room for one, plain lines elsewhere.
 type progress struct {
 	out      io.Writer
 	terminal bool
@@ -21,7 +21,24 @@ type progress struct {
 }
 
 func newProgress(file *os.File) *progress {
-	return &progress{out: file, terminal: term.IsTerminal(int(file.Fd()))}
+	columns, _, err := term.GetSize(int(file.Fd()))
+	return &progress{out: file, terminal: err == nil && hasBar(columns)}
+}
+
+// hasBar says whether a bar and what there is to say of a step stand in one line: what goes on below cannot be drawn again
+// in its place. Where the width is not known, which is 0, nothing is.
+func hasBar(columns int) bool { return columns >= 60 }
+
+// room is how much can be said beside the smallest bar of so many steps.
+func (p *progress) room(steps int) int {
+	const percentAndBar = 6 + 2 + 8 + 3
+	columns := 80
+	if file, ok := p.out.(*os.File); ok {
+		if now, _, err := term.GetSize(int(file.Fd())); err == nil {
+			columns = now
+		}
+	}
+	return max(0, columns-percentAndBar-len(fmt.Sprintf("(%d/%d)", steps, steps)))
 }
 
 // say prints one line, above the bar if there is one.
@@ -60,11 +77,14 @@ func (p *progress) step(e lab.Event) {
 		return
 	}
 	if p.bar == nil {
-		p.bar = progressbar.NewOptions(e.Steps, progressbar.OptionSetWriter(p.out), progressbar.OptionSetWidth(24),
+		p.bar = progressbar.NewOptions(e.Steps, progressbar.OptionSetWriter(p.out), progressbar.OptionFullWidth(),
 			progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false))
 	}
 	if p.bar.GetMax() != e.Steps { // a training of minutes finds its steps as it goes
 		p.bar.ChangeMax(e.Steps)
+	}
+	if runes, room := []rune(line), p.room(e.Steps); len(runes) > room {
+		line = string(runes[:room])
 	}
 	p.bar.Describe(line)
 	p.bar.Set(e.Step)

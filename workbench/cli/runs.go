@@ -18,7 +18,7 @@ func runsCommand() *cobra.Command {
 		Use:   "runs [--compare RUN|PATTERN…]",
 		Short: "List the runs, newest first, or compare some",
 		Long: `List the runs, newest first. With --compare, put runs side by side: each by its name, by its path, or by a pattern, which
-stands for the newest run that has it; without any, the newest. --plot draws their losses against steps, tokens and seconds.`,
+stands for the newest trained run that has it; without any, the newest. --plot draws their losses against steps, tokens and seconds.`,
 		Args: func(command *cobra.Command, arguments []string) error {
 			if compare {
 				return nil

@@ -72,8 +72,8 @@ func tokenizerEncode() *cobra.Command {
 			for _, id := range tok.Encode(text) {
 				ids = append(ids, strconv.Itoa(int(id)))
 			}
-			fmt.Println(strings.Join(ids, " "))
-			return nil
+			_, err = fmt.Println(strings.Join(ids, " "))
+			return err
 		},
 	}
 	command.Flags().StringVar(&run, "run", "", "a run, or a tokenizer.json; the newest run without it")
@@ -102,8 +102,8 @@ func tokenizerDecode() *cobra.Command {
 				}
 				ids = append(ids, int32(id))
 			}
-			fmt.Println(tok.Decode(ids))
-			return nil
+			_, err = fmt.Println(tok.Decode(ids))
+			return err
 		},
 	}
 	command.Flags().StringVar(&run, "run", "", "a run, or a tokenizer.json; the newest run without it")

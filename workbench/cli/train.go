@@ -43,9 +43,9 @@ last checkpoint, with its own configuration and the flags given now.`,
 			if asJSON {
 				return printJSON(os.Stdout, result)
 			}
-			fmt.Printf("%s: %d steps, %d parameters, %.2fM tokens in %.0f s (%.1f%% of it waiting for data); validation %.3f bits per byte (a unigram model: %.3f)\n\n%s\n",
+			_, err = fmt.Printf("%s: %d steps, %d parameters, %.2fM tokens in %.0f s (%.1f%% of it waiting for data); validation %.3f bits per byte (a unigram model: %.3f)\n\n%s\n",
 				result.Name, result.Steps, result.Parameters, float64(result.Tokens)/1e6, result.Seconds, 100*result.DataWait, result.BPB, result.UnigramBPB, result.Sample)
-			return nil
+			return err
 		},
 	}
 	command.Flags().BoolVar(&resume, "resume", false, "continue a run from its last checkpoint")

@@ -153,14 +153,18 @@ func (c *Config) refuseZeros(settings []setting) error {
 			if derived.Key != s.key {
 				continue
 			}
+			also := ""
+			if at := strings.Index(about[s.key], "; negative"); at >= 0 {
+				also = about[s.key][at:]
+			}
 			switch value := derived.Value.(type) {
 			case int:
 				if value != 0 {
-					return fmt.Errorf("%s%s %s: leave it out for %d, or write a number from 1", s.at, s.key, s.text, value)
+					return fmt.Errorf("%s%s %s: leave it out for %d, or write a number from 1%s", s.at, s.key, s.text, value, also)
 				}
 			case float64:
 				if value != 0 {
-					return fmt.Errorf("%s%s %s: leave it out for %v, or write a number above 0", s.at, s.key, s.text, value)
+					return fmt.Errorf("%s%s %s: leave it out for %v, or write a number above 0%s", s.at, s.key, s.text, value, also)
 				}
 			}
 		}

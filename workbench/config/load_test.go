@@ -179,6 +179,8 @@ func TestMistakesAreOneLineWithPlaceKeyAndRemedy(t *testing.T) {
 		{"a negative number", "pattern: T2\nsteps: -5", `some.yaml:2:8: steps -5: must lie between 1 and`},
 		{"a zero that would be the default", "pattern: T2\nfinal_lr: 0", `some.yaml:2:11: final_lr 0: leave it out for 0.05, or write a number above 0`},
 		{"a whole zero that would be", "pattern: M\nmamba: {state: 0}", `some.yaml:2:16: mamba.state 0: leave it out for 16, or write a number from 1`},
+		{"a zero for no limit", "pattern: T\nspike_limit: 0", `some.yaml:2:14: spike_limit 0: leave it out for 10, or write a number above 0; negative is no limit`},
+		{"a zero for all", "pattern: T\nkeep: 0", `some.yaml:2:7: keep 0: leave it out for 2, or write a number from 1; negative is all`},
 		{"an option that does not fit", "pattern: M\nmamba:\n  state: 300", `some.yaml:3:10: mamba.state 300: more than 256 states`},
 		{"options that cannot be", "pattern: M\nmamba:\n  state: 8\n  conv: -3", `some.yaml:4:9: mamba.conv -3: may not be negative; leave it out for the default`},
 		{"a fraction that cannot be", "pattern: T\ntransformer: {rope_base: -0.5}", `some.yaml:2:26: transformer.rope_base -0.5: may not be negative; leave it out for the default`},

@@ -40,7 +40,7 @@ func fileComments(path string) (string, error) {
 	fmt.Fprintf(&out, "package %s\n", file.Name.Name)
 	empty := out.Len()
 	for _, group := range file.Comments {
-		text := strings.TrimSpace(group.Text())
+		text := commentText(group)
 		span, isDoc := declared[group]
 		switch {
 		case text == "" || group.Pos() < file.Package && isLegal(text):
@@ -55,6 +55,15 @@ func fileComments(path string) (string, error) {
 		return "", nil
 	}
 	return out.String(), nil
+}
+
+// commentText is a comment without its marks. The file may end in the mark that opens one, which ast cannot take off.
+func commentText(group *ast.CommentGroup) string {
+	last := group.List[len(group.List)-1].Text
+	if strings.HasPrefix(last, "/*") && len(last) < len("/**/") {
+		return ""
+	}
+	return strings.TrimSpace(group.Text())
 }
 
 // fileSource makes a document of a whole Go source file; it is empty where the file is generated or no Go.
@@ -103,9 +112,26 @@ func declarations(file *ast.File) map[*ast.CommentGroup]span {
 // body or list.
 func firstLine(source []byte) string {
 	line, _, _ := strings.Cut(string(source), "\n")
-	line, _, _ = strings.Cut(line, "//")
-	line = strings.TrimSpace(line)
+	line = strings.TrimSpace(beforeComment(line))
 	return strings.TrimRight(line, " {(,=")
+}
+
+// beforeComment ends a line at the mark of a comment, which is none within quotes.
+func beforeComment(line string) string {
+	quote := byte(0)
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case quote == 0 && strings.HasPrefix(line[i:], "//"):
+			return line[:i]
+		case quote == 0 && (c == '"' || c == '`' || c == '\''):
+			quote = c
+		case c == '\\' && quote != '`':
+			i++
+		case c == quote:
+			quote = 0
+		}
+	}
+	return line
 }
 
 // isLegal tells a licence or old build constraint, which stand above the package clause.

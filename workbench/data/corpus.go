@@ -151,6 +151,9 @@ func openFiles(spec, path, columns string, limit int64) (Corpus, error) {
 	}) {
 		return nil, fmt.Errorf("open corpus %q: %d file(s), all empty; %s", spec, len(files), forms)
 	}
+	if columns != "" && !slices.ContainsFunc(files, hasColumns) {
+		return nil, fmt.Errorf("open corpus %q: text has no column %q; leave it out; %s", spec, columns, forms)
+	}
 	return &fileCorpus{name: spec, columns: columns, limit: limit, source: localFiles{list}}, nil
 }
 

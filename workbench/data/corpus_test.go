@@ -64,6 +64,7 @@ func TestJSONLinesAreReadToTheLetter(t *testing.T) {
 		{"a byte order mark and lines of another system", "\uFEFF{\"text\":\"one\"}\r\n{\"text\":\"two\"}\r\n", "", []string{"one", "two"}},
 		{"large numbers", `{"q":"a","n":1000000}` + "\n" + `{"q":"b","n":37037036703703701}` + "\n" + `{"q":"c","n":[0.5,-3e400]}`, ":q+n",
 			[]string{"a\n\n1000000", "b\n\n37037036703703701", "c\n\n0.5\n-3e400"}},
+		{"fields whose names differ only in case", `{"text":"one","TEXT":"two"}` + "\n" + `{"Text":3,"content":"four"}`, "", []string{"one", "four"}},
 		{"a named column that is null here and there", `{"q":"a","n":null}` + "\n" + `{"q":null,"n":"b"}` + "\n" + `{"q":null,"n":null}`, ":q+n", []string{"a", "b"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -78,11 +79,14 @@ func TestOpenRefusesWhatIsNoCorpusAndListsTheForms(t *testing.T) {
 	dir := t.TempDir()
 	writeFile(t, "", dir, "empty.txt")
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "hollow"), 0o777))
+	writeFile(t, "some text", dir, "plain", "text.txt")
 	for name, spec := range map[string]string{
 		"a missing path":                    filepath.Join(dir, "nothing.txt"),
 		"an unknown word":                   "fineweb",
 		"an empty file":                     filepath.Join(dir, "empty.txt"),
 		"a folder without text":             filepath.Join(dir, "hollow"),
+		"a column of a text file":           filepath.Join(dir, "plain", "text.txt") + ":body",
+		"a column of a folder of text":      filepath.Join(dir, "plain") + ":body",
 		"a glob that matches nothing":       filepath.Join(dir, "*.rst"),
 		"a glob that is malformed":          filepath.Join(dir, "[a"),
 		"a package that does not exist":     "godoc:no/such/package",

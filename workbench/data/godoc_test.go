@@ -41,6 +41,12 @@ const (
 	A = iota
 	B // the second one
 )
+
+// Home is its page.
+const Home = "https://example.org/\"a\"" // and its comment
+
+// Slash is a rune.
+const Slash = '"' // "quoted"
 `
 
 const sampleDocument = `package sample
@@ -66,6 +72,14 @@ Modes.
 A = iota
 
 A is first.
+
+const Home = "https://example.org/\"a\""
+
+Home is its page.
+
+const Slash = '"'
+
+Slash is a rune.
 `
 
 func TestGodocTakesDocCommentsAndSentences(t *testing.T) {
@@ -75,10 +89,13 @@ func TestGodocTakesDocCommentsAndSentences(t *testing.T) {
 	writeFile(t, "// Package broken is not to be read.\npackage broken\n", dir, "testdata", "b.go")
 	writeFile(t, "package silent\n", dir, "silent.go")
 	writeFile(t, "// Package torn ends early.\npackage torn\n\nfunc (", dir, "torn.go")
+	writeFile(t, "// Package torn ends in a comment.\npackage torn\n\nvar x int\n\n/*", dir, "torn2.go")
+	writeFile(t, "// Package torn ends in a letter of one.\npackage torn\n\nvar x int\n\n/*x", dir, "torn3.go")
 	writeFile(t, "", dir, "void.go")
 	c, err := Open("godoc:" + dir)
 	require.NoError(t, err)
-	require.Equal(t, []string{sampleDocument, "package torn\n\nPackage torn ends early.\n"}, collect(t, c))
+	require.Equal(t, []string{sampleDocument, "package torn\n\nPackage torn ends early.\n",
+		"package torn\n\nPackage torn ends in a comment.\n", "package torn\n\nPackage torn ends in a letter of one.\n"}, collect(t, c))
 }
 
 func TestGosrcTakesSourceThatPeopleWrote(t *testing.T) {

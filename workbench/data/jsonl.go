@@ -96,14 +96,16 @@ func readLine(r *bufio.Reader, line []byte) ([]byte, error) {
 
 func lineText(line []byte, wanted string) (string, error) {
 	if wanted == "" {
-		var object struct {
-			Text *string `json:"text"`
-		}
+		var object map[string]json.RawMessage // a struct would take "TEXT" for "text"
 		if err := json.Unmarshal(line, &object); err != nil {
 			return "", err
 		}
-		if object.Text != nil {
-			return *object.Text, nil
+		if value := object["text"]; value != nil && string(value) != "null" {
+			var text string
+			if err := json.Unmarshal(value, &text); err != nil {
+				return "", fmt.Errorf("field \"text\": %w", err)
+			}
+			return text, nil
 		}
 	}
 	var raw json.RawMessage // for its check of the whole line: a decoder stops after the first value

@@ -63,7 +63,9 @@ func openMixture(ctx context.Context, spec string, parts []weighted, o Options) 
 		sum += part.weight
 	}
 	for i := range m.weights {
-		m.weights[i] /= sum
+		if m.weights[i] /= sum; m.weights[i] == 0 || math.IsInf(sum, 0) {
+			return nil, fmt.Errorf("open corpus %q: weight %g of %q is nothing of %g in all; give weights of more similar size", spec, parts[i].weight, parts[i].spec, sum)
+		}
 	}
 	return m, nil
 }

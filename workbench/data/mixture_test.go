@@ -160,8 +160,10 @@ func TestTheTokensOfAPartServeEveryMixture(t *testing.T) {
 
 func TestABadMixtureIsSaidInOneLine(t *testing.T) {
 	dir := t.TempDir()
-	a := writeFile(t, "text", dir, "a.txt")
+	a, b := writeFile(t, "text", dir, "a.txt"), writeFile(t, "text", dir, "b.txt")
 	for spec, parts := range map[string][]string{
+		a + "=1e308," + b + "=1e308":    {"weight 1e+308 of", "is nothing of +Inf in all"},
+		a + "=1e300," + b + "=1e-300":   {"weight 1e-300 of", "b.txt"},
 		a + "=0.5," + a + "=0.5":        {"in the mixture twice"},
 		a + "=0.5,b.txt":                {`part "b.txt" of the mixture has no weight`},
 		a + "=0,b=1":                    {`weight "0"`, "above 0"},

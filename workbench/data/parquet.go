@@ -1,6 +1,7 @@
 package data
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +34,9 @@ func openParquet(path string) (*parquetFile, error) {
 		if err != nil {
 			return err
 		}
+		if err := checkFooter(f, info.Size()); err != nil {
+			return err
+		}
 		// Neither the page index nor the filters are of use to who reads all.
 		opened.File, err = parquet.OpenFile(f, info.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 		return err
@@ -42,6 +46,18 @@ func openParquet(path string) (*parquetFile, error) {
 		return nil, fmt.Errorf("read corpus %s: %w; is it a parquet file, and whole? get it again", path, err)
 	}
 	return opened, nil
+}
+
+// checkFooter compares the length that a file gives for its footer with its own: the library would make room for it first.
+func checkFooter(f *os.File, size int64) error {
+	var end [8]byte // the length, and the four bytes of the format's name
+	if _, err := f.ReadAt(end[:], size-int64(len(end))); err != nil {
+		return err
+	}
+	if length := int64(binary.LittleEndian.Uint32(end[:])); length > size-int64(len(end)) {
+		return fmt.Errorf("its last bytes claim a footer of %d bytes, and it has %d", length, size)
+	}
+	return nil
 }
 
 func (p *parquetFile) close() { p.file.Close() }

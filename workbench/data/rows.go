@@ -137,6 +137,8 @@ func isJSONLines(path string) bool {
 	return extension == ".jsonl" || extension == ".ndjson"
 }
 
+func hasColumns(path string) bool { return isParquet(path) || isJSONLines(path) }
+
 // Rows streams the rows of a corpus of parquet files or JSON lines as JSON objects, with all their columns: for those who
 // need more than text, such as questions with their answers.
 func Rows(ctx context.Context, spec string, o Options) iter.Seq2[json.RawMessage, error] {

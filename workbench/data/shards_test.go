@@ -196,6 +196,32 @@ func TestTwoTokenizesAtOnceShareTheCache(t *testing.T) {
 	require.Len(t, entries, 1)
 }
 
+func TestTokenizesAtOnceMendADamagedCacheTogether(t *testing.T) {
+	dir := t.TempDir()
+	texts := randomTexts(rand.New(rand.NewPCG(10, 9)), 60, 100)
+	var all sync.WaitGroup
+	errs := make([]error, 160)
+	for i := range errs {
+		if i%8 == 0 {
+			all.Wait()
+			folders, err := filepath.Glob(filepath.Join(dir, "*"))
+			require.NoError(t, err)
+			for _, folder := range folders {
+				require.NoError(t, os.WriteFile(filepath.Join(folder, "train-00000.bin"), []byte("x"), 0o666))
+			}
+		}
+		all.Go(func() {
+			s, err := Tokenize(t.Context(), &listCorpus{texts: texts}, byteEncoder{}, dir, nil)
+			if err == nil {
+				err = s.Close()
+			}
+			errs[i] = err
+		})
+	}
+	all.Wait()
+	require.NoError(t, errors.Join(errs...))
+}
+
 func TestSweepRemovesOnlyWhatIsLongAbandoned(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "[no-pattern")
 	fresh := writeFile(t, "x", dir, workPrefix+"fresh", "a")

@@ -47,7 +47,7 @@ func Tokenize(ctx context.Context, c Corpus, enc Encoder, dir string, progress f
 	if err := publish(work, folder); err != nil {
 		return nil, fmt.Errorf("tokenize %s: %w", c.Name(), err)
 	}
-	return openShards(folder)
+	return openPublished(folder)
 }
 
 // cacheKey begins with what a person can recognise.
@@ -150,24 +150,35 @@ func (w *shardWork) write(ctx context.Context, writers map[Split]*splitWriter) e
 }
 
 // publish renames work to folder. A sound folder that another process made
-// meanwhile stays; a damaged one makes way.
-func publish(work, folder string) error {
-	err := os.Rename(work, folder)
-	if err == nil {
-		return nil
-	}
-	if _, statErr := os.Stat(folder); statErr != nil {
-		return err
-	}
-	if _, damage := readManifest(folder); damage == nil {
-		return nil
-	}
+// meanwhile stays; a damaged one makes way. Others may do the same at once.
+func publish(work, folder string) (err error) {
 	aside := work + workPrefix
-	defer os.RemoveAll(aside)
-	if err := os.Rename(folder, aside); err != nil {
-		return fmt.Errorf("replace damaged shards: %w; delete %s", err, folder)
+	for range 10 {
+		if err = os.Rename(work, folder); err == nil {
+			return nil
+		}
+		if _, damage := readManifest(folder); damage == nil {
+			return nil
+		}
+		moved := os.Rename(folder, aside)
+		os.RemoveAll(aside)
+		if moved != nil && !errors.Is(moved, fs.ErrNotExist) {
+			return fmt.Errorf("replace damaged shards: %w; delete %s", moved, folder)
+		}
 	}
-	return os.Rename(work, folder)
+	return err
+}
+
+// openPublished opens a folder that was there a moment ago: another process that had found it damaged may be putting its
+// own in its place.
+func openPublished(folder string) (s *Shards, err error) {
+	for wait := time.Millisecond; wait < time.Second; wait *= 2 {
+		if s, err = openShards(folder); err == nil {
+			return s, nil
+		}
+		time.Sleep(wait)
+	}
+	return nil, err
 }
 
 // workPrefix marks folders that are not shards: work under way.

@@ -70,7 +70,7 @@ func Vocab(tokens int) Option { return Set("vocab", tokens) }
 // Data is the corpus: "godoc", "godoc:net/http", a text or .jsonl file, a folder or a glob.
 func Data(corpus string) Option { return Set("data", corpus) }
 
-// Batch is the rows of a step.
+// Batch is the rows of a pass; a step has one pass unless accumulate is set.
 func Batch(rows int) Option { return Set("batch", rows) }
 
 // Steps is the optimizer steps of a training.
@@ -120,8 +120,8 @@ func scaled(value float64, unit string) string {
 	for _, prefix := range []struct {
 		size float64
 		name string
-	}{{1e15, "P"}, {1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e3, "k"}} {
-		if value >= prefix.size {
+	}{{1e18, "E"}, {1e15, "P"}, {1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e3, "k"}} {
+		if value >= 0.9995*prefix.size { // which rounds to it
 			return fmt.Sprintf("%.3g %s%s", value/prefix.size, prefix.name, unit)
 		}
 	}

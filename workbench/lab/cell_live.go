@@ -64,8 +64,10 @@ func (l *livePanel) show(update func(Panel)) {
 
 // end draws for the last time.
 func (l *livePanel) end(update func(Panel), note string) {
-	l.note, l.next = note, time.Time{}
-	l.show(update)
+	l.note = note
+	panel := l.panel()
+	panel.Last = true
+	update(panel)
 }
 
 // panel is how it stands.

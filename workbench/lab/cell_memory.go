@@ -49,7 +49,7 @@ func (m *Architecture) Estimate(gpus ...string) *Architecture {
 			fits, speed = "no", "-"
 		}
 		table.Rows = append(table.Rows, []string{gpu.Name, gibibytes(r.Card.Available), gibibytes(r.Training.Bytes), fits,
-			fmt.Sprint(r.Card.LargestBatch), fmt.Sprint(r.Card.LargestCheckpointed), speed})
+			Grouped(r.Card.LargestBatch), Grouped(r.Card.LargestCheckpointed), speed})
 	}
 	if len(table.Rows) > 0 {
 		display.Show(Panel{Tables: []Table{table}})

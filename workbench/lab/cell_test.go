@@ -58,6 +58,31 @@ func TestATypoInAPatternIsShownWithItsPlaceAndStopsNothing(t *testing.T) {
 	require.Error(t, Train(m).Chat("hello").Ask("again").Show().Err())
 	require.Len(t, s.panels, 1, "a failed value is silent afterwards")
 	require.Zero(t, m.Parameters()+int(m.FLOPs())+int(m.StateBytes(1))+len(m.Pattern()))
+	require.Empty(t, m.Picture().String())
+}
+
+func TestNumbersHaveThePrefixThatTheyRoundTo(t *testing.T) {
+	for value, want := range map[float64]string{
+		0: "0 B", 999: "999 B", 999.6: "1 kB", 1000: "1 kB", 1234: "1.23 kB", 999_499: "999 kB", 999_999: "1 MB", 999_999_999: "1 GB", 1.5e15: "1.5 PB", 2e18: "2 EB",
+	} {
+		require.Equal(t, want, scaled(value, "B"))
+	}
+}
+
+func TestSizesOfSmallModelsAreNotZero(t *testing.T) {
+	s := watched(t)
+	m := Model("tiny").Show().Explore().Estimate("rtx3060")
+	require.NoError(t, m.Err())
+	for _, panel := range s.panels {
+		for _, table := range panel.Tables {
+			for _, row := range table.Rows {
+				require.NotContains(t, row, "0.00 GiB", table.Heading[0])
+			}
+		}
+	}
+	require.Equal(t, "weights, float32", s.panels[0].Tables[1].Rows[0][0])
+	require.Equal(t, "2.16 MiB", s.panels[0].Tables[1].Rows[0][1])
+	require.Regexp(t, ` MiB$`, s.panels[1].Grid.Cells[0][0])
 }
 
 func TestMustEndsTheCellAtAFailedValueAlone(t *testing.T) {
@@ -115,6 +140,24 @@ func TestALivePanelIsDrawnRarelyEnoughNotToCost(t *testing.T) {
 	live.end(slow, "over")
 	require.Equal(t, 2, drawn)
 	require.Equal(t, "step 1/10  loss 3.0000  9s left", func() string { live.take(live.records[0]); return live.note }())
+}
+
+func TestTheEndOfATrainingIsWrittenAsTextHoweverSoonItComes(t *testing.T) {
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	require.NoError(t, err)
+	defer out.Close()
+	before := os.Stdout
+	os.Stdout = out
+	defer func() { os.Stdout = before }()
+	live, update := newLivePanel("run"), TextDisplay().Live()
+	for range 3 {
+		live.take(runlog.Record{Kind: runlog.KindStep, Step: 1, Values: map[string]float64{runlog.Loss: 3}})
+		live.show(update)
+	}
+	live.end(update, "run: done after 1 steps.")
+	text, err := os.ReadFile(out.Name())
+	require.NoError(t, err)
+	require.Equal(t, "step 1  loss 3.0000\nrun: done after 1 steps.\n", string(text))
 }
 
 func TestALivePanelHasNoValidationBeforeTheFirst(t *testing.T) {

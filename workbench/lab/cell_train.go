@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"tandem/workbench/checkpoint"
-	"tandem/workbench/runlog"
 	"tandem/workbench/session"
 )
 
@@ -98,7 +97,7 @@ func (r *Run) Show() *Run {
 	if r.err != nil {
 		return r
 	}
-	records, _, err := runlog.Read(filepath.Join(r.Folder, metricsFile))
+	records, err := r.metrics()
 	if err != nil {
 		return &Run{err: fail(err)}
 	}

@@ -44,7 +44,7 @@ const smoothing = 0.9
 const newestRuns = 6
 
 // Compare shows runs side by side: curves of the loss against steps, tokens and seconds, and a table. Each reference is
-// the name or path of a run, or a pattern, which stands for the newest run that has it; a pattern without a run is only
+// the name or path of a run, or a pattern, which stands for the newest trained run that has it; a pattern without a run is only
 // counted. Without references it takes the newest runs.
 func Compare(references ...string) *Comparison {
 	c, err := CompareRuns(references)
@@ -56,16 +56,12 @@ func Compare(references ...string) *Comparison {
 
 // CompareRuns is Compare for programs: it shows nothing.
 func CompareRuns(references []string) (*Comparison, error) {
+	c := &Comparison{}
 	if len(references) == 0 {
-		runs, err := Runs()
-		if err != nil {
+		if err := c.takeNewest(); err != nil {
 			return nil, err
 		}
-		for _, run := range runs[:min(len(runs), newestRuns)] {
-			references = append(references, run.Name)
-		}
 	}
-	c := &Comparison{}
 	for _, reference := range references {
 		entry, err := compared(reference)
 		if err != nil {
@@ -73,11 +69,35 @@ func CompareRuns(references []string) (*Comparison, error) {
 		}
 		c.Entries = append(c.Entries, entry)
 	}
-	if len(c.Entries) == 0 {
-		return nil, fmt.Errorf("compare runs: there is none under %s; train one with: go run ./workbench train", RunsFolder)
-	}
 	c.label()
 	return c, nil
+}
+
+// takeNewest adds the newest runs of those that can be read: one that cannot is an error only where there is no other.
+func (c *Comparison) takeNewest() error {
+	runs, err := Runs()
+	if err != nil {
+		return err
+	}
+	var problem error
+	for _, run := range runs {
+		if len(c.Entries) == newestRuns {
+			break
+		}
+		entry, err := compared(run.Name)
+		if err == nil {
+			c.Entries = append(c.Entries, entry)
+		} else if problem == nil {
+			problem = err
+		}
+	}
+	switch {
+	case len(c.Entries) > 0:
+		return nil
+	case problem != nil:
+		return problem
+	}
+	return fmt.Errorf("compare runs: there is none under %s; train one with: go run ./workbench train", RunsFolder)
 }
 
 // compared finds what a reference names.
@@ -99,18 +119,28 @@ func compared(reference string) (Compared, error) {
 	return trained(run)
 }
 
-// newestOf finds the newest run with a pattern; nil if there is none.
-func newestOf(pattern models.Pattern) *Run {
+// newestOf finds the newest run with a pattern, of those that recorded a step if there are any: an export did not. nil if
+// there is none.
+func newestOf(pattern models.Pattern) (newest *Run) {
 	runs, err := Runs()
 	if err != nil {
 		return nil
 	}
 	for _, listed := range runs {
-		if run, err := OpenRun(listed.Dir); err == nil && run.Info.Pattern == pattern.String() {
+		trained := listed.Summary.Steps > 0
+		if !trained && newest != nil {
+			continue
+		}
+		run, err := OpenRun(listed.Dir)
+		switch {
+		case err != nil || run.Info.Pattern != pattern.String():
+		case trained:
 			return run
+		default:
+			newest = run
 		}
 	}
-	return nil
+	return newest
 }
 
 // untrained counts a pattern of which there is no run.
@@ -124,7 +154,7 @@ func trained(run *Run) (Compared, error) {
 	if err != nil {
 		return Compared{}, err
 	}
-	records, _, err := runlog.Read(filepath.Join(run.Folder, metricsFile))
+	records, err := run.metrics()
 	if err != nil {
 		return Compared{}, err
 	}
@@ -133,6 +163,15 @@ func trained(run *Run) (Compared, error) {
 		Run: run.Name, Pattern: run.Info.Pattern, Parameters: model.Parameters(), StepFLOPs: m.FLOPs(),
 		Summary: runlog.Summarize(records), curve: curveOf(records),
 	}, nil
+}
+
+// metrics are what a run recorded: nothing if it was not trained here, as an export.
+func (r *Run) metrics() ([]runlog.Record, error) {
+	records, _, err := runlog.Read(filepath.Join(r.Folder, metricsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return records, err
 }
 
 func curveOf(records []runlog.Record) (c curve) {
@@ -186,14 +225,7 @@ func (c *Comparison) Show() *Comparison {
 	return c
 }
 
-func (c *Comparison) hasCurves() bool {
-	for _, entry := range c.Entries {
-		if len(entry.curve.steps) > 0 {
-			return true
-		}
-	}
-	return false
-}
+func (c *Comparison) hasCurves() bool { return slices.ContainsFunc(c.Entries, Compared.HasCurve) }
 
 // Picture draws the loss against steps, tokens and seconds.
 func (c *Comparison) Picture() plot.Picture {
@@ -215,7 +247,7 @@ func (c *Comparison) Save(path string) error {
 		return c.err
 	}
 	if !c.hasCurves() {
-		return fmt.Errorf("save picture %q: none of these has trained a step yet, so there is no curve", path)
+		return fmt.Errorf("save picture %q: none of these has a step with a finite loss, so there is no curve", path)
 	}
 	return plot.Save(path, c.Picture())
 }

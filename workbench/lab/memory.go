@@ -121,5 +121,23 @@ func (r MemoryReport) remedy() string {
 	return remedy
 }
 
-// gibibytes is a size for people.
-func gibibytes(bytes int64) string { return fmt.Sprintf("%.2f GiB", float64(bytes)/(1<<30)) }
+// gibibytes is a size for people, which is none if it is 0.
+func gibibytes(bytes int64) string {
+	if bytes == 0 {
+		return "0"
+	}
+	size, unit := SizeUnit(bytes)
+	return fmt.Sprintf("%.2f %s", float64(bytes)/size, unit)
+}
+
+// SizeUnit is the unit in which two digits after the point say something of so many bytes, and its size: GiB, or a smaller
+// one for small models.
+func SizeUnit(bytes int64) (size float64, name string) {
+	switch {
+	case bytes >= 1<<30/10:
+		return 1 << 30, "GiB"
+	case bytes >= 1<<20/10:
+		return 1 << 20, "MiB"
+	}
+	return 1 << 10, "KiB"
+}

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/gomlx/compute/dtypes"
 
@@ -29,6 +30,9 @@ func RowStates(c *config.Config, tokens []int) (RowState, error) {
 	for _, length := range tokens {
 		if length < 1 {
 			return RowState{}, fmt.Errorf("memory states: tokens %d: must be positive", length)
+		}
+		if most := (math.MaxInt64 - r.Fixed) / max(1, r.PerToken); int64(length) > most {
+			return RowState{}, fmt.Errorf("memory states: tokens %d: the state has more bytes than can be counted; give at most %d", length, most)
 		}
 		r.Bytes = append(r.Bytes, blocks.StateBytes(model.State(1, length, dtypes.BFloat16)))
 	}

@@ -141,8 +141,11 @@ func DrawModel(c *config.Config, path string) error {
 	return plot.Save(path, (&Architecture{Config: c, model: model}).Picture())
 }
 
-// Picture draws the stack.
+// Picture draws the stack. That of a failed model has nothing in it.
 func (m *Architecture) Picture() plot.Picture {
+	if m.err != nil {
+		return plot.Row{}
+	}
 	c := m.model.Config
 	stack := plot.Stack{Title: fmt.Sprintf("%s: %d layers, width %d, context %d, vocabulary %d", c.Pattern, c.Pattern.Depth(), c.Width, c.Context, c.Vocab)}
 	for _, kind := range c.Pattern.Kinds() {

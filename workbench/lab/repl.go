@@ -1,7 +1,9 @@
 package lab
 
 import (
+	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"tandem/models"
@@ -54,6 +56,11 @@ func GPUNames() []string {
 
 // Loss is the run's smoothed training loss, in nats a token, after each of its steps. Both are empty before the first.
 func (c Compared) Loss() (steps, nats []float64) { return c.curve.steps, c.curve.loss }
+
+// HasCurve says whether there is a loss to draw: that of a run before its first step, or gone to NaN at once, is none.
+func (c Compared) HasCurve() bool {
+	return slices.ContainsFunc(c.curve.loss, func(loss float64) bool { return !math.IsNaN(loss) })
+}
 
 // PromptHistoryFile is where lines typed at the workbench's prompt are kept, in the user's cache folder.
 func PromptHistoryFile() (string, error) {

@@ -36,13 +36,16 @@ func (c Curves) String() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s (%s against %s)", c.Title, c.Y, c.X)
 	for _, line := range c.Lines {
-		points := line.finite()
+		points, name := line.finite(), line.Name
+		if name != "" {
+			name += ": "
+		}
 		if len(points) == 0 {
-			fmt.Fprintf(&text, "\n  %s: no point yet", line.Name)
+			fmt.Fprintf(&text, "\n  %sno point yet", name)
 			continue
 		}
 		first, last := points[0], points[len(points)-1]
-		fmt.Fprintf(&text, "\n  %s: %.4g at %.4g to %.4g at %.4g", line.Name, first.Y, first.X, last.Y, last.X)
+		fmt.Fprintf(&text, "\n  %s%.4g at %.4g to %.4g at %.4g", name, first.Y, first.X, last.Y, last.X)
 	}
 	return text.String()
 }
@@ -81,7 +84,7 @@ func (c Curves) draw(canvas draw.Canvas) error {
 			entry = append(entry, marks)
 		}
 		if line.Name != "" {
-			p.Legend.Add(line.Name, entry...)
+			p.Legend.Add(legendName(line.Name), entry...)
 		}
 	}
 	if drawn == 0 { // the library needs some range
@@ -95,13 +98,26 @@ func (c Curves) draw(canvas draw.Canvas) error {
 	return nil
 }
 
+// legendLetters is the most of a name that fits beside its line.
+const legendLetters = 40
+
+// legendName keeps both ends of a long name, which tell runs apart.
+func legendName(name string) string {
+	runes := []rune(name)
+	if len(runes) <= legendLetters {
+		return name
+	}
+	const start = legendLetters / 2
+	return string(runes[:start]) + "…" + string(runes[len(runes)-(legendLetters-start-1):])
+}
+
 // legendOffset moves the legend to the right end. It stays left of its text, whose letters may be wider where it is shown
 // than the library thinks.
 func (c Curves) legendOffset() vg.Length {
 	const axis, thumbnail, letter = 62, 16, 5.5
 	longest := 0
 	for _, line := range c.Lines {
-		longest = max(longest, utf8.RuneCountInString(line.Name))
+		longest = max(longest, min(legendLetters, utf8.RuneCountInString(line.Name)))
 	}
 	width, _ := c.size()
 	return max(0, width-axis-thumbnail-vg.Length(longest)*letter)

@@ -9,8 +9,10 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 )
@@ -62,6 +64,7 @@ func TestEveryPictureIsWellFormedSVGAndAPNG(t *testing.T) {
 func TestAPictureSaysInWordsWhatItShows(t *testing.T) {
 	all := pictures()
 	require.Equal(t, "loss (nats against step)\n  T2 & <M>: 7 at 1 to 3 at 3\n  one: 2 at 1 to 2 at 1\n  none: no point yet", all["curves"].String())
+	require.Equal(t, "loss (nats against step)\n  2 at 1 to 2 at 1", Curves{Title: "loss", X: "step", Y: "nats", Lines: []Line{{X: []float64{1}, Y: []float64{2}}}}.String())
 	require.Equal(t, "state (2 channel × 3 token): -1 to 2", all["heat"].String())
 	require.Contains(t, all["stack"].String(), "a stack: T → M → T")
 	require.Equal(t, "head 0 (·░▒▓█ from 0 to 1)\n  <a> █\n   ·b ▒▓\nc & d · █", all["attention"].String())
@@ -100,6 +103,17 @@ func TestSaveWritesWhatTheExtensionSays(t *testing.T) {
 		`save picture "`+filepath.Join(folder, "out.gif")+`": unknown kind of file; the name must end in one of .svg, .png`)
 	err := Save(filepath.Join(folder, "missing", "out.svg"), pictures()["curves"])
 	require.True(t, errors.Is(err, os.ErrNotExist), err)
+}
+
+func TestALongNameIsShortenedInTheLegendToWhatFits(t *testing.T) {
+	long := "a-run-with-a-long-name-" + strings.Repeat("é", 60) + "-seed-1: T12 M8"
+	svg, err := SVG(Curves{Lines: []Line{{Name: long, X: []float64{1, 2}, Y: []float64{2, 1}}, {Name: "T2", X: []float64{1, 2}, Y: []float64{2, 1}}}})
+	require.NoError(t, err)
+	require.NotContains(t, svg, long)
+	found := regexp.MustCompile(`>(a-run-with[^<]*…[^<]*-seed-1: T12 M8)<`).FindStringSubmatch(svg)
+	require.Len(t, found, 2, "both ends tell runs apart")
+	require.LessOrEqual(t, utf8.RuneCountInString(found[1]), 40)
+	require.Contains(t, svg, ">T2<")
 }
 
 func TestALongLineIsThinnedToItsEnds(t *testing.T) {

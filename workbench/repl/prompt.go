@@ -75,7 +75,10 @@ func (p *Prompt) Line(ctx context.Context, line string) error {
 	if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
 		return nil
 	}
-	name, rest, _ := strings.Cut(line, " ")
+	name, rest := line, ""
+	if at := strings.IndexAny(line, " \t"); at >= 0 {
+		name, rest = line[:at], line[at+1:]
+	}
 	v, err := findVerb(name)
 	if err != nil {
 		return err

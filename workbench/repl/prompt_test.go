@@ -58,11 +58,14 @@ func TestScripts(t *testing.T) {
 		"a setting that is no number stays as it was":             {"set batch many", nil, `^line 1: batch "many": write a whole number`},
 		"an unknown key suggests one":                             {"set bacth 3", nil, `unknown key "bacth"; did you mean "batch"\?`},
 		"an unknown key that is asked for suggests one":           {"set bacth", nil, `set: there is no setting "bacth"; did you mean "batch"\?`},
-		"nothing set":                                      {"set", []string{`^$`}, ""},
-		"config lists formulas":                            {"config --batch 3", []string{`(?m)^batch +3 `, `tokens_per_step`}, ""},
-		"a flag counts once":                               {"pattern M2\nparams --pattern T3\nparams", []string{`total +T3 [^_]*total +M2 `}, ""},
-		"memory of a named configuration and card":         {"memory rtx3070_d16 --gpu rtx3070", []string{`RTX 3070 +prediction`, `fits +yes`}, ""},
-		"memory that is too small says what fits":          {"pattern T60\nmemory --gpu=rtx3060 --batch 64", []string{`fits +no`}, `does not fit RTX 3060.*; `},
+		"nothing set":                              {"set", []string{`^$`}, ""},
+		"config lists formulas":                    {"config --batch 3", []string{`(?m)^batch +3 `, `tokens_per_step`}, ""},
+		"a flag counts once":                       {"pattern M2\nparams --pattern T3\nparams", []string{`total +T3 [^_]*total +M2 `}, ""},
+		"memory of a named configuration and card": {"memory rtx3070_d16 --gpu rtx3070", []string{`RTX 3070 +prediction`, `fits +yes`}, ""},
+		"memory of a small model is no column of zeros": {"memory --gpu rtx3060", []string{`(?m)^training +MiB at its peak`, `(?m)^weights, float32 +2\.16$`, `(?m)^state +0\.10$`,
+			`(?m)^blocks +kind +MiB each: weights`, `(?m)^0 +mamba +0\.24 `, `checkpoint 0: [1-9][0-9.]+ MiB`, `(?m)^memory +12\.00 GiB`, `(?m)^largest batch +6,007; 6,290 `}, ""},
+		"a tab parts words as a blank does":                {"params\t--pattern\tM2", []string{`total +M2 `}, ""},
+		"memory that is too small says what fits":          {"pattern T60\nmemory --gpu=rtx3060 --batch 64", []string{`fits +no`, `(?m)^speed +would be about `}, `does not fit RTX 3060.*; `},
 		"an unknown card lists the cards":                  {"memory --gpu abacus", nil, `gpu "abacus": not in the table; there are RTX 3060`},
 		"a flag without its value":                         {"memory --gpu", nil, `^line 1: memory: --gpu needs a value$`},
 		"a flag that is no key suggests one":               {"memory --bacth 3", nil, `did you mean "batch"\?`},
@@ -88,7 +91,7 @@ func TestScripts(t *testing.T) {
 		"a count that is negative":                         {"sample x --tokens -4", nil, `sample: --tokens "-4": must be a whole number from 0`},
 		"no run to chat with":                              {"chat hello", nil, `open run: there is none`},
 		"no run to resume":                                 {"train --resume", nil, `open run: there is none`},
-		"a pattern without a run has no curve":             {"plot T2", nil, `plot T2: nothing is trained yet`},
+		"a pattern without a run has no curve":             {"plot T2", nil, `plot T2: it has no step with a finite loss, so there is no curve`},
 		"a session that died is told":                      {"session", []string{`^no session is running in runs: the session of 1999 died; train, sample and chat start one`}, ""},
 		"nothing to stop":                                  {"stop", nil, `stop: no session is running`},
 		"help lists every verb":                            {"help", []string{`(?m)^` + strings.Join(verbNames(), `  [^§]*\n`) + `  `}, ""},
@@ -113,6 +116,22 @@ func TestScripts(t *testing.T) {
 	}
 }
 
+func TestALossThatIsNoNumberIsNotDrawn(t *testing.T) {
+	elsewhere(t)
+	c, err := lab.LoadConfig("", nil)
+	require.NoError(t, err)
+	for run, loss := range map[string]string{"diverged": `"NaN"`, "sound": "5.5"} {
+		require.NoError(t, runlog.WriteRun(filepath.Join("runs", run), lab.Info{Name: run, Config: c, Pattern: c.Model.Pattern.String()}))
+		require.NoError(t, os.WriteFile(filepath.Join("runs", run, "metrics.jsonl"), []byte(`{"kind":"step","step":1,"loss":`+loss+`}`+"\n"), 0o600))
+	}
+	p, out, _ := newPrompt(t, nil)
+	require.EqualError(t, p.Line(within(t), "plot diverged"), "plot M T: it has no step with a finite loss, so there is no curve")
+	require.Empty(t, out.String())
+	require.NoError(t, p.Line(within(t), "plot diverged sound"))
+	require.Contains(t, out.String(), "5.50")
+	require.Contains(t, out.String(), "against steps: sound: M T ─\n", "the other is not in the legend")
+}
+
 func TestAPatternThatIsWrongIsPointedAtAndTheOldOneStays(t *testing.T) {
 	p, out, notes := newPrompt(t, nil)
 	require.NoError(t, p.Line(within(t), "pattern T2 M2"))
@@ -127,6 +146,8 @@ func TestCompletion(t *testing.T) {
 	elsewhere(t)
 	require.NoError(t, os.MkdirAll("runs/tiny-007", 0o700))
 	require.NoError(t, os.WriteFile("runs/tiny-007/metrics.jsonl", nil, 0o600))
+	require.NoError(t, os.MkdirAll("runs/my run", 0o700))
+	require.NoError(t, os.WriteFile("runs/my run/metrics.jsonl", nil, 0o600))
 	p, _, _ := newPrompt(t, nil)
 	for before, want := range map[string]string{
 		"":                      "pattern",
@@ -138,6 +159,7 @@ func TestCompletion(t *testing.T) {
 		"sample x --":           "--top_k",
 		"load t":                "tiny-007",
 		"load tiny-007":         "tiny",
+		`load "my`:              `"my run"`,
 		"compare tiny-007 tiny": "tiny-007",
 		"train --steps 4 --":    "--resume",
 		"params ":               "rtx3070_d16",

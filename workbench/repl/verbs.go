@@ -154,11 +154,15 @@ func (v verb) flagNames() (names []string) {
 	return names
 }
 
-// runNames lists the runs; those that cannot be listed cannot be completed.
+// runNames lists the runs as one types them; those that cannot be listed cannot be completed.
 func runNames() (names []string) {
 	runs, _ := lab.Runs()
 	for _, run := range runs {
-		names = append(names, run.Name)
+		name := run.Name
+		if strings.ContainsAny(name, " \t;") {
+			name = `"` + name + `"`
+		}
+		names = append(names, name)
 	}
 	return names
 }

@@ -49,17 +49,17 @@ func (p *Prompt) plot(_ context.Context, a arguments) error {
 func (p *Prompt) plotText(entries []lab.Compared) error {
 	last := 0.0
 	for _, entry := range entries {
-		if steps, _ := entry.Loss(); len(steps) > 0 {
+		if steps, _ := entry.Loss(); entry.HasCurve() {
 			last = max(last, steps[len(steps)-1])
 		}
 	}
 	if last == 0 {
-		return fmt.Errorf("plot %s: nothing is trained yet, so there is no curve", entries[0].Label)
+		return fmt.Errorf("plot %s: it has no step with a finite loss, so there is no curve", entries[0].Label)
 	}
 	var lines [][]float64
 	var names []string
 	for _, entry := range entries {
-		if steps, nats := entry.Loss(); len(steps) > 0 {
+		if steps, nats := entry.Loss(); entry.HasCurve() {
 			lines, names = append(lines, resampled(steps, nats, last)), append(names, entry.Label)
 		}
 	}

@@ -71,6 +71,9 @@ type mergeLine [2]string
 func (m *mergeLine) UnmarshalJSON(data []byte) error {
 	var line string
 	if json.Unmarshal(data, &line) == nil {
+		if strings.HasPrefix(line, "#version") { // see mergeFormat
+			return fmt.Errorf("model.merges: %q is a comment to Hugging Face; delete it, or write the merge as a list of two tokens", line)
+		}
 		left, right, ok := strings.Cut(line, " ")
 		if !ok || strings.Contains(right, " ") {
 			return fmt.Errorf("model.merges: %q must be two tokens with a space between", line)

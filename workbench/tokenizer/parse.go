@@ -178,9 +178,14 @@ func (v *vocabulary) UnmarshalJSON(data []byte) error {
 			return fmt.Errorf("model.vocab: %w", err)
 		}
 		entry := vocabEntry{text: key.(string)} // keys of an object are strings
-		if err := decoder.Decode(&entry.id); err != nil {
+		var id *int64
+		if err := decoder.Decode(&id); err != nil {
 			return fmt.Errorf("model.vocab: id of token %q: %w", entry.text, err)
 		}
+		if id == nil {
+			return fmt.Errorf("model.vocab: id of token %q: is null; give it a number", entry.text)
+		}
+		entry.id = *id
 		if entry.text == "" || seen[entry.text] {
 			return fmt.Errorf("model.vocab: token %q is empty or appears twice; tokens must be distinct", entry.text)
 		}

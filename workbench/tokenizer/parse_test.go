@@ -45,6 +45,9 @@ func TestMergesAreStringsUnlessALeftTokenLooksLikeAComment(t *testing.T) {
 	again, err := Parse(data)
 	require.NoError(t, err)
 	require.Equal(t, tok.Hash(), again.Hash())
+
+	_, err = Parse([]byte(strings.Replace(string(data), `["#version", "s"]`, `"#version s"`, 1)))
+	require.ErrorContains(t, err, `"#version s" is a comment to Hugging Face`)
 }
 
 func TestHashChangesWithWhatDeterminesEncoding(t *testing.T) {
@@ -97,6 +100,7 @@ func TestParseRefusesWhatItCannotReproduce(t *testing.T) {
 		{"an id out of range", `"ab": 256`, `"ab": 4294967552`, `token "ab" has id 4294967552, outside 0 to 266; ids must be consecutive`},
 		{"a negative id", `"ab": 256`, `"ab": -1`, "ids must be consecutive"},
 		{"an id that is no integer", `"ab": 256`, `"ab": 1.5`, `id of token "ab"`},
+		{"an id that is null", `"Ā": 0`, `"Ā": null`, `id of token "Ā": is null`},
 		{"a token twice", `"ab": 256`, `"a": 256`, `token "a" is empty or appears twice`},
 		{"an empty token", `"ab": 256`, `"": 256`, `token "" is empty or appears twice`},
 		{"a missing byte", `"!": 33`, `"!!": 33`, "no token for byte 0x21"},

@@ -101,8 +101,12 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request) ([]byte, *apiError
 	control := http.NewResponseController(w)
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.limits.Body))
 	// The connection is read on to see whether the client leaves, and written to when there is something; not every
-	// test's connection has deadlines.
-	_, _ = control.SetReadDeadline(time.Time{}), control.SetWriteDeadline(time.Time{})
+	// test's connection has deadlines. That for reading stays where the body did not come: the rest of it is waited for
+	// before the answer goes out.
+	_ = control.SetWriteDeadline(time.Time{})
+	if err == nil {
+		_ = control.SetReadDeadline(time.Time{})
+	}
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):

@@ -114,6 +114,7 @@ func readMessage(param string, raw json.RawMessage) (message chat.Message, err *
 	if err != nil {
 		return message, err
 	}
+	var parts chat.Content // of an answer that used a tool, which say more than its content
 	for _, m := range members {
 		place := join(param, m.name)
 		switch m.name {
@@ -121,6 +122,8 @@ func readMessage(param string, raw json.RawMessage) (message chat.Message, err *
 			message.Role, err = readRole(place, m.raw)
 		case "content":
 			message.Content, err = readContent(place, m.raw)
+		case "tandem":
+			parts, err = readOwnAnswer(place, m.raw)
 		default:
 			// Clients send back the fields of an answer that hold nothing.
 			if string(m.raw) != "[]" {
@@ -134,7 +137,27 @@ func readMessage(param string, raw json.RawMessage) (message chat.Message, err *
 	if message.Role == "" {
 		return message, missing(join(param, "role"), "system, user or assistant")
 	}
+	if parts != nil {
+		message.Content = parts
+	}
 	return message, nil
+}
+
+// readOwnAnswer takes what ownAnswer gave.
+func readOwnAnswer(param string, raw json.RawMessage) (parts chat.Content, err *apiError) {
+	members, err := object(param, raw)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range members {
+		if m.name != "parts" {
+			return nil, unknownField(join(param, m.name), []string{"parts"})
+		}
+		if parts, err = readContent(join(param, m.name), m.raw); err != nil {
+			return nil, err
+		}
+	}
+	return parts, nil
 }
 
 // readRole also takes "developer", OpenAI's newer name of the system.

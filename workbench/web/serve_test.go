@@ -72,6 +72,20 @@ func TestAClientThatDoesNotReadIsCutOff(t *testing.T) {
 	eventually(t, func() bool { return engine.rows.Load() == 0 }, "the row is free")
 }
 
+func TestARequestThatDoesNotComeWholeIsToldSoAndCutOff(t *testing.T) {
+	url, _, _ := serving(t, newServer(t, &fakeEngine{}, func(o *web.Options) { o.Limits.Stall = 300 * time.Millisecond }))
+	connection, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	require.NoError(t, err)
+	defer connection.Close()
+	require.NoError(t, connection.SetDeadline(time.Now().Add(patience)))
+	_, err = io.WriteString(connection, "POST "+chatPath+" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{\"model\":")
+	require.NoError(t, err)
+	answer, err := io.ReadAll(connection)
+	require.NoError(t, err, "the connection is closed by the server")
+	require.Contains(t, string(answer), "408 Request Timeout")
+	require.Contains(t, string(answer), "the request body did not come whole in 300ms")
+}
+
 func TestAnAnswerThatTakesTooLongEndsWithATimeout(t *testing.T) {
 	engine := &fakeEngine{step: make(chan struct{})}
 	server := listening(t, engine, func(o *web.Options) { o.Limits.Timeout = 30 * time.Millisecond })
@@ -185,6 +199,18 @@ func TestToolsUsedAreGivenBesideTheTextAndCanBeSentBack(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(body), &answer))
 	require.Equal(t, "welcome", answer.Choices[0].Message.Content)
 	require.Positive(t, answer.Usage.Details.Cached)
+
+	// Clients that append the message of an answer to their list send it as it came.
+	var whole struct {
+		Choices []struct{ Message json.RawMessage }
+	}
+	_, body = send(t, "POST", server.URL+chatPath, question("2+3?", ""))
+	require.NoError(t, json.Unmarshal([]byte(body), &whole))
+	asItCame := `{"model":"tiny","messages":[{"role":"user","content":"2+3?"},` + string(whole.Choices[0].Message) + `,{"role":"user","content":"thanks"}]}`
+	response, body := send(t, "POST", server.URL+chatPath, asItCame)
+	require.Equal(t, http.StatusOK, response.StatusCode, body)
+	require.NoError(t, json.Unmarshal([]byte(body), &answer))
+	require.Greater(t, answer.Usage.Details.Cached, len("2+3?It is 2+35 then."), "the tool's part is in the conversation")
 
 	_, body = send(t, "POST", server.URL+chatPath, question("2+3?", `,"stream":true`))
 	require.Contains(t, body, `{"delta":{"tandem":{"part":1,"type":"python","text":"2"}}`[1:])

@@ -35,7 +35,7 @@ type messageBody struct {
 	Own     *ownAnswer `json:"tandem,omitempty"`
 }
 
-// ownAnswer gives an answer that used a tool whole, to be sent back as the content of the next request.
+// ownAnswer gives an answer that used a tool whole, to be sent back with its message, or as the content of one.
 type ownAnswer struct {
 	Parts chat.Content `json:"parts"`
 }

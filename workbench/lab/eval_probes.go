@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,13 +89,10 @@ func saveStudy(study *ProbeStudy, p probe.Probe, folder string) error {
 	if err := study.Save(folder); err != nil {
 		return err
 	}
-	picture := plot.Curves{Title: p.Name + ": accuracy over length", X: "log2 of tokens", Y: "accuracy"}
+	picture := plot.Curves{Title: p.Name + ": accuracy over length", X: "tokens", Y: "accuracy", Doubling: true}
 	var ends []float64
 	for _, pattern := range study.Settings.Patterns {
 		lengths, accuracies := study.Curve(p.Name, pattern)
-		for i := range lengths {
-			lengths[i] = math.Log2(lengths[i])
-		}
 		picture.Lines = append(picture.Lines, plot.Line{Name: pattern, X: lengths, Y: accuracies, Points: true})
 		if len(lengths) > 0 {
 			ends = []float64{lengths[0], lengths[len(lengths)-1]}

@@ -3,9 +3,7 @@ package plot
 import (
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	gonum "gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -17,7 +15,9 @@ import (
 type Curves struct {
 	// Title stands above, X and Y name the axes.
 	Title, X, Y string
-	Lines       []Line
+	// Doubling makes X, all above 0, an axis on which each doubling is as long.
+	Doubling bool
+	Lines    []Line
 }
 
 // Line is one curve through (X[i], Y[i]). Points that are not finite are left out.
@@ -50,30 +50,31 @@ func (c Curves) String() string {
 	return text.String()
 }
 
-func (c Curves) size() (width, height vg.Length) { return 4.2 * vg.Inch, 2.8 * vg.Inch }
+// size grows by the legend, for the lines to keep their room.
+func (c Curves) size() (width, height vg.Length) {
+	width = 4.2 * vg.Inch
+	return width, 2.6*vg.Inch + c.legend(width).height()
+}
 
 func (c Curves) draw(canvas draw.Canvas) error {
 	p := axes(c.Title, c.X, c.Y)
+	if c.Doubling {
+		p.X.Scale, p.X.Tick.Marker = gonum.LogScale{}, doublings{}
+	}
 	p.Add(plotter.NewGrid())
-	drawn, rising := 0, 0 // the legend stands where the lines are not: they rise or fall
+	drawn := 0
 	for i, line := range c.Lines {
 		points := line.finite()
 		if len(points) == 0 {
 			continue
 		}
 		drawn++
-		if points[len(points)-1].Y > points[0].Y {
-			rising++
-		} else {
-			rising--
-		}
 		curve, err := plotter.NewLine(points)
 		if err != nil {
 			return fmt.Errorf("draw line %q: %w", line.Name, err)
 		}
-		curve.Color, curve.Width = paletteColor(i), 1.6
+		curve.Color, curve.Width = paletteColor(i), curveWidth
 		p.Add(curve)
-		entry := []gonum.Thumbnailer{curve}
 		if line.Points || len(points) == 1 {
 			marks, err := plotter.NewScatter(points)
 			if err != nil {
@@ -81,46 +82,15 @@ func (c Curves) draw(canvas draw.Canvas) error {
 			}
 			marks.GlyphStyle = draw.GlyphStyle{Color: paletteColor(i), Radius: 2.5, Shape: draw.CircleGlyph{}}
 			p.Add(marks)
-			entry = append(entry, marks)
-		}
-		if line.Name != "" {
-			p.Legend.Add(legendName(line.Name), entry...)
 		}
 	}
 	if drawn == 0 { // the library needs some range
-		p.X.Max, p.Y.Max = 1, 1
+		p.X.Min, p.X.Max, p.Y.Max = 1, 2, 1
 	}
-	p.Legend.Top, p.Legend.Left = true, true
-	if rising <= 0 {
-		p.Legend.XOffs = c.legendOffset()
-	}
-	p.Draw(inset(canvas))
+	legend := c.legend(canvas.Max.X - canvas.Min.X)
+	p.Draw(inset(draw.Crop(canvas, 0, 0, legend.height(), 0)))
+	legend.draw(canvas)
 	return nil
-}
-
-// legendLetters is the most of a name that fits beside its line.
-const legendLetters = 40
-
-// legendName keeps both ends of a long name, which tell runs apart.
-func legendName(name string) string {
-	runes := []rune(name)
-	if len(runes) <= legendLetters {
-		return name
-	}
-	const start = legendLetters / 2
-	return string(runes[:start]) + "…" + string(runes[len(runes)-(legendLetters-start-1):])
-}
-
-// legendOffset moves the legend to the right end. It stays left of its text, whose letters may be wider where it is shown
-// than the library thinks.
-func (c Curves) legendOffset() vg.Length {
-	const axis, thumbnail, letter = 62, 16, 5.5
-	longest := 0
-	for _, line := range c.Lines {
-		longest = max(longest, min(legendLetters, utf8.RuneCountInString(line.Name)))
-	}
-	width, _ := c.size()
-	return max(0, width-axis-thumbnail-vg.Length(longest)*letter)
 }
 
 // finite are the points that can be drawn, at most maxPoints, the last among them.
@@ -149,22 +119,7 @@ func axes(title, x, y string) *gonum.Plot {
 	p.Title.TextStyle.Font.Size, p.Title.Padding = 11, 4
 	p.X.Label.TextStyle.Font.Size, p.Y.Label.TextStyle.Font.Size = 9, 9
 	p.X.Tick.Label.Font.Size, p.Y.Tick.Label.Font.Size = 8, 8
-	p.Legend.TextStyle.Font.Size, p.Legend.ThumbnailWidth, p.Legend.Padding = 9, 16, 1
 	return p
-}
-
-// ticks are the library's, with labels of as many digits as it takes to tell them apart: 3250, not 3250.00.
-type ticks struct{}
-
-// Ticks implements gonum's Ticker.
-func (ticks) Ticks(low, high float64) []gonum.Tick {
-	all := gonum.DefaultTicks{}.Ticks(low, high)
-	for i, tick := range all {
-		if !tick.IsMinor() {
-			all[i].Label = strconv.FormatFloat(tick.Value, 'g', 6, 64)
-		}
-	}
-	return all
 }
 
 // inset leaves a margin.

@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
+	"gonum.org/v1/plot/vg"
 )
 
 // pictures is one of each kind, with the values that a training can bring.
@@ -154,4 +155,40 @@ func TestADarkPageShowsAnSVGOnWhite(t *testing.T) {
 	svg, err := SVG(pictures()["stack"])
 	require.NoError(t, err)
 	require.Regexp(t, `^<svg[^>]*>\s*<g[^>]*>\s*<path d="M0,0L[^"]*Z" style="fill:#FFFFFF`, svg)
+}
+
+func TestTicksAreRoundNumbers(t *testing.T) {
+	for want, ends := range map[string][2]float64{
+		"0 200 400 600 800 1000 1200": {0, 1352}, "5M 10M 15M 20M": {2.6e5, 2.2e7}, "2 4 6 8": {1.5, 9.7}, "0.2 0.4 0.6 0.8 1": {0.008, 1},
+		"10k 20k 30k 40k 50k": {9_000, 52_000}, "-0.02 -0.015 -0.01 -0.005 0 0.005 0.01 0.015 0.02": {-0.02, 0.02},
+	} {
+		var labels []string
+		for _, tick := range (ticks{}).Ticks(ends[0], ends[1]) {
+			labels = append(labels, tick.Label)
+		}
+		require.Equal(t, want, strings.Join(labels, " "))
+	}
+	require.NotEmpty(t, ticks{}.Ticks(3, 3))
+}
+
+func TestADoublingAxisNamesItsLengths(t *testing.T) {
+	svg, err := SVG(Curves{Doubling: true, Lines: []Line{{Name: "T4", X: []float64{64, 128, 1024}, Y: []float64{1, 1, 0.5}}}})
+	require.NoError(t, err)
+	for _, length := range []string{">64<", ">128<", ">256<", ">1024<"} {
+		require.Contains(t, svg, length)
+	}
+	_, err = SVG(Curves{Doubling: true})
+	require.NoError(t, err)
+}
+
+func TestTheLegendTakesAsManyRowsAsItsNamesNeed(t *testing.T) {
+	line := func(name string) Line { return Line{Name: name, X: []float64{1, 2}, Y: []float64{2, 1}} }
+	const width = 300
+	require.Zero(t, Curves{Lines: []Line{line("")}}.legend(width).rows, "one line without a name needs none")
+	require.Equal(t, 1, Curves{Lines: []Line{line("T12"), line("M12"), {Name: "no point"}}}.legend(width).rows)
+	long := Curves{Lines: []Line{line(strings.Repeat("a", 30)), line(strings.Repeat("b", 30)), line("c")}}
+	require.Equal(t, 2, long.legend(width).rows)
+	for _, entry := range long.legend(width).entries {
+		require.Less(t, entry.x, vg.Length(width))
+	}
 }

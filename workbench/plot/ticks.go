@@ -7,14 +7,14 @@ import (
 	gonum "gonum.org/v1/plot"
 )
 
-// ticks are at multiples of one, two or five times a power of ten, four to nine of them.
+// ticks are at multiples of one, two or five times a power of ten, four to nine of them; where there is no range, at its end.
 type ticks struct{}
 
 // Ticks implements gonum's Ticker.
 func (ticks) Ticks(low, high float64) (all []gonum.Tick) {
 	const most = 8
 	if !(high > low) || math.IsInf(high-low, 0) {
-		return gonum.DefaultTicks{}.Ticks(low, high)
+		return []gonum.Tick{{Value: low, Label: tickLabel(low)}}
 	}
 	power := math.Pow(10, math.Floor(math.Log10((high-low)/most)))
 	step := power

@@ -21,8 +21,9 @@ const (
 )
 
 // Calculator is a Tool for arithmetic: numbers, + - * / % **, parentheses, and "text".count("part"). Numbers may have
-// commas between thousands. It computes exactly, so it prints integers as integers, whatever their size, and 0.1+0.2 as
-// 0.3; other results are rounded to a float64. Precedence is expr's, which is Python's; % has the divisor's sign.
+// commas between thousands; they are read as an int64 or a float64, and a larger integer is refused. It computes exactly with
+// them, so it prints integers as integers, whatever their size, and 0.1+0.2 as 0.3; other results are rounded to a float64.
+// Precedence is expr's, which is Python's; % has the divisor's sign.
 func Calculator(_ context.Context, expression string) (string, error) {
 	result, err := calculate(expression)
 	if err != nil {

@@ -25,7 +25,7 @@ type Example struct {
 const (
 	WrongRoles  = "wrong roles"         // one that does not exist, or not in turn
 	NoAssistant = "no assistant turn"   // nothing to learn
-	EmptyAnswer = "empty answer"        // an assistant turn without content
+	EmptyAnswer = "empty answer"        // an assistant turn without content of its own
 	BadContent  = "unsupported content" // of another kind than text and calls of Python, or an empty question
 )
 
@@ -199,7 +199,7 @@ func check(messages []Message) error {
 			expected = Assistant
 			continue
 		}
-		if !slices.ContainsFunc(message.Content, func(part Part) bool { return part.Text != "" }) {
+		if !slices.ContainsFunc(message.Content, func(part Part) bool { return part.Text != "" && part.Type != Output }) {
 			return &Refused{Reason: EmptyAnswer, Err: fmt.Errorf("message %d of the assistant is empty", i)}
 		}
 		answers++

@@ -99,6 +99,7 @@ func TestAConversationThatCannotBeLearnedIsRefusedAndTheNextOneRead(t *testing.T
 		"no messages":                 {`{"messages":[]}`, chat.NoAssistant, "none of its 0 messages"},
 		"an empty answer":             {`{"instruction":"a","input":"","output":""}`, chat.EmptyAnswer, "message 1 of the assistant is empty"},
 		"an answer of empty parts":    {`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"text","text":""}]}]}`, chat.EmptyAnswer, "message 1"},
+		"an answer of a tool alone":   {`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"python_output","text":"4"}]}]}`, chat.EmptyAnswer, "message 1"},
 		"an empty question":           {`{"question":"","answer":"b"}`, chat.BadContent, "message 0 of the user: it is empty"},
 		"a picture":                   {`{"messages":[{"role":"user","content":[{"type":"image","text":"x"}]},{"role":"assistant","content":"b"}]}`, chat.BadContent, `type "image"`},
 		"a tool call that would be lost": {`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":null,"tool_calls":[{"id":"1"}]}]}`,

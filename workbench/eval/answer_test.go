@@ -130,7 +130,7 @@ func TestProgramsPassIfTheirTestsDo(t *testing.T) {
 		})
 	}
 	_, err = eval.RunHumanEval(context.Background(), rowsOf(t, humanEval), nil, nil, eval.AnswerOptions{}, 0, nil)
-	require.EqualError(t, err, "humaneval: it runs code that the model writes, and that is off; turn it on with --run-code")
+	require.EqualError(t, err, "humaneval: it runs code that the model writes, and that is off; turn it on with: workbench eval --run-code")
 }
 
 func TestAModelAnswersThroughItsChatTemplate(t *testing.T) {
@@ -143,14 +143,24 @@ func TestAModelAnswersThroughItsChatTemplate(t *testing.T) {
 	require.NoError(t, err)
 	o := eval.AnswerOptions{Samples: 2, Tokens: 8, AtOnce: 2, Sampling: generate.Sampling{Temperature: 1}}
 	require.NoError(t, o.Validate())
-	rows := []string{`{"question": "1+1?", "answer": "#### 2"}`, `{"question": "` + strings.Repeat("long ", 30) + `", "answer": "#### 2"}`}
+	rows := []string{`{"question": "1+1?", "answer": "#### 2"}`, `{"question": "` + strings.Repeat("long ", 30) + `", "answer": "#### 2"}`,
+		`{"question": "", "answer": "#### 2"}`}
 	first, err := eval.RunGSM8K(context.Background(), rowsOf(t, rows...), eval.Answers(model, o), o, 0, nil)
 	require.NoError(t, err)
 	require.Equal(t, 1, first.Examples)
-	require.Equal(t, 1, first.Skipped.Count)
+	require.Equal(t, 2, first.Skipped.Count, "one is too long, one empty")
 	again, err := eval.RunGSM8K(context.Background(), rowsOf(t, rows...), eval.Answers(model, o), o, 0, nil)
 	require.NoError(t, err)
 	require.Equal(t, first.Outcomes, again.Outcomes)
+
+	var samples []chat.Content
+	for _, sample := range []int{0, 1, 0} {
+		content, err := eval.Answers(model, o)(context.Background(), "1+1?", sample)
+		require.NoError(t, err)
+		samples = append(samples, content)
+	}
+	require.NotEqual(t, samples[0], samples[1], "pass@k is of different answers")
+	require.Equal(t, samples[0], samples[2])
 }
 
 func TestAnswerOptionsThatCannotBeAreRefused(t *testing.T) {

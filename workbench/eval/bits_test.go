@@ -40,6 +40,7 @@ func TestBitsPerByteOfAModelThatGuesses(t *testing.T) {
 	require.NoError(t, err)
 	require.InDelta(t, math.Log2(float64(tok.VocabSize())), result.Value, 1e-5, "a token is a byte")
 	require.Equal(t, 20, result.Examples)
+	require.Equal(t, "row 19", result.Outcomes[19].ID, "each row has its own, by which runs are compared")
 	require.InDelta(t, result.Value, result.Interval.Low, 1e-5)
 
 	f.weights[0] = nanLike(f.weights[0])

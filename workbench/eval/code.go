@@ -18,7 +18,7 @@ const HumanEval = "humaneval"
 type Runner func(ctx context.Context, program string) (sandbox.Result, error)
 
 // ErrCodeOff is the error of tasks that run generated code where that was not asked for.
-var ErrCodeOff = errors.New("it runs code that the model writes, and that is off; turn it on with --run-code")
+var ErrCodeOff = errors.New("it runs code that the model writes, and that is off; turn it on with: workbench eval --run-code")
 
 var (
 	fenced   = regexp.MustCompile("(?s)```[a-zA-Z0-9]*\n(.*?)(?:```|$)")
@@ -44,6 +44,9 @@ func parseHumanEval(run Runner) func(Row) (problem, error) {
 		var function, tests string
 		if err := row.get("task_id", &p.id, "prompt", &p.question, "entry_point", &function, "test", &tests); err != nil {
 			return p, err
+		}
+		if p.question == "" {
+			return p, row.bad("its prompt is empty")
 		}
 		prompt := p.question
 		p.score = func(ctx context.Context, answer string) (float64, error) {

@@ -211,6 +211,7 @@ func TestLetteredChoicesAreReadAsTheDataSetsPublishThem(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, 1, result.Examples)
 			require.Equal(t, test.skipped, result.Skipped)
+			require.Equal(t, 0.25, *result.Baseline)
 			require.Equal(t, "rows.jsonl:1", result.Outcomes[0].ID)
 		})
 	}

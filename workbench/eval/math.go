@@ -28,6 +28,9 @@ func parseMath(row Row) (q MathQuestion, err error) {
 	if err := row.get("question", &q.Question, "answer", &solution); err != nil {
 		return q, err
 	}
+	if q.Question == "" {
+		return q, row.bad("its question is empty")
+	}
 	gold, ok := number(solution)
 	if !ok {
 		return q, row.bad(`its answer has no "#### number"`)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tandem/workbench/chat"
 	"tandem/workbench/tokenizer"
 )
 
@@ -38,6 +39,8 @@ func TestPromptsOfEachFormAreScoredWhereTheyDiffer(t *testing.T) {
 			[][2]string{{"Q ca", "t"}, {"Q ca", "ts"}}},
 		{"a schema's common end after each context", formSchema, []item{{contexts: []string{"The dog", "The cats"}, continuations: []string{"ran"}}}, 0,
 			[][2]string{{"The dog", " ran"}, {"The cats", " ran"}}},
+		{"a schema whose contexts are the same", formSchema, []item{{contexts: []string{"The dog", "The dog"}, continuations: []string{"ran"}}}, 0,
+			[][2]string{{"", "The dog ran"}, {"", "The dog ran"}}},
 		{"a continuation after its context", formLanguage, []item{{contexts: []string{"one two"}, continuations: []string{"three"}}}, 0,
 			[][2]string{{"one two", " three"}}},
 	} {
@@ -89,4 +92,10 @@ func TestQuestionsAreAskedWithLettersOfOneToken(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "Multiple choice question: Which is a fruit?\n- stone=A\n- apple=B\n\nAnswer with the letter only.", q.render())
 	require.Equal(t, 1, q.gold)
+	template, err := chat.NewTemplate(byteTokenizer(t))
+	require.NoError(t, err)
+	e := q.example(template)
+	require.Len(t, e.queries, 2)
+	require.True(t, e.judge([]Score{{LogProbs: []float64{-2}}, {LogProbs: []float64{-1}}}))
+	require.False(t, e.judge([]Score{{LogProbs: []float64{-1}}, {LogProbs: []float64{-2}}}))
 }

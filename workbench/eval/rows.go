@@ -39,11 +39,14 @@ func NewRow(where string, encoded []byte) (Row, error) {
 	return row, nil
 }
 
-// Get reads a field, which must be there, into target.
+// Get reads a field, which must be there and not be null, into target.
 func (r Row) Get(name string, target any) error {
 	value, ok := r.fields[name]
 	if !ok {
 		return &RowError{r.Where, fmt.Sprintf("it has no field %q, only %s", name, strings.Join(slices.Sorted(maps.Keys(r.fields)), ", "))}
+	}
+	if string(value) == "null" { // json would leave the target as it is
+		return r.bad("field %q is null; it must have a value", name)
 	}
 	if err := json.Unmarshal(value, target); err != nil {
 		return &RowError{r.Where, fmt.Sprintf("field %q is not of the kind that the task needs: %v", name, err)}

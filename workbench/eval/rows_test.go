@@ -41,6 +41,15 @@ func TestFilesThatCannotBeReadAreErrors(t *testing.T) {
 	require.ErrorContains(t, err, "read examples: long.jsonl: bufio.Scanner: token too long; a line may have 16777216 bytes")
 }
 
+// Else a question without its answer would count as one whose answer is 0 or "".
+func TestAFieldThatIsNullIsMissing(t *testing.T) {
+	row, err := NewRow("x:1", []byte(`{"question": "q", "choices": ["a", "b"], "answer": null}`))
+	require.NoError(t, err)
+	_, err = parseMMLU(row)
+	require.EqualError(t, err, `x:1: field "answer" is null; it must have a value`)
+	require.ErrorAs(t, err, new(*RowError))
+}
+
 // No row makes a parser or the rendering of a question panic, and what is refused is refused as a row.
 func FuzzRows(f *testing.F) {
 	f.Add(`{"question": "q", "choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "B"}`)

@@ -96,11 +96,14 @@ func TestScoresAreThoseOfTheModel(t *testing.T) {
 	}
 	scores, err := f.scorer(t, eval.ScorerOptions{}).Score(context.Background(), []eval.Query{
 		{Context: tokens[:5], Continuation: tokens[5:]}, {Context: tokens[:5], Continuation: greedy[4:5]},
+		{Context: tokens[:5], Continuation: []int32{tokens[5], greedy[5]}},
 	})
 	require.NoError(t, err)
 	testkit.Close(t, "log-probabilities", want[4:], scores[0].LogProbs, testkit.Tolerances[dtypes.Float32].Forward)
 	require.True(t, scores[1].Greedy)
 	require.False(t, scores[0].Greedy)
+	require.NotEqual(t, tokens[5], greedy[4])
+	require.False(t, scores[2].Greedy, "the last token alone is the likeliest")
 }
 
 func TestAContextThatIsTooLongLosesTokensAfterItsFirst(t *testing.T) {

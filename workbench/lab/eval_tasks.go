@@ -28,7 +28,9 @@ func (t evalTask) named(err error) string {
 func (e *evaluation) plan(ctx context.Context) (tasks []evalTask, err error) {
 	asked := e.options.Tasks
 	if len(asked) == 0 {
-		asked = e.found()
+		if asked = e.found(); len(asked) == 0 {
+			return nil, errors.New("there is nothing to measure: it was tuned to answer, so say what text bits per byte are measured on, with --corpus, or name --tasks, or a folder with their files as --data")
+		}
 	}
 	for _, entry := range asked {
 		if err := checkTask(entry); err != nil {
@@ -252,7 +254,7 @@ func (e *evaluation) rows(ctx context.Context, name, spec string) (eval.Rows, er
 func (e *evaluation) file(name string) (string, error) {
 	folder := e.options.Data
 	if folder == "" {
-		return "", fmt.Errorf("it needs examples; name a folder that holds %s.jsonl with --data, or a corpus as %s=SPEC", name, name)
+		return "", fmt.Errorf("it needs examples; name a folder that holds %s.jsonl with --data (in sft --tasks_data), or a corpus as %s=SPEC", name, name)
 	}
 	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("there is no folder %s; give one that holds %s.jsonl", folder, name)

@@ -74,6 +74,13 @@ func TestBitsPerByteAreThoseOfTheTraining(t *testing.T) {
 	})
 }
 
+func TestNothingToMeasureIsAnError(t *testing.T) {
+	run, _ := trainedRun(t)
+	run.Info.Conversations = &Conversations{}
+	_, err := Evaluate(context.Background(), run, "go", EvalOptions{Data: t.TempDir()})
+	require.EqualError(t, err, "evaluate small: there is nothing to measure: it was tuned to answer, so say what text bits per byte are measured on, with --corpus, or name --tasks, or a folder with their files as --data")
+}
+
 func TestQuestionsOnDocumentationAreAskedOfBothSidesOfTheSplit(t *testing.T) {
 	run, _ := trainedRun(t)
 	require.NoError(t, os.Mkdir("source", 0o755))

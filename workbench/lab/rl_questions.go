@@ -47,6 +47,7 @@ func (q *rlQuestions) String() string {
 func (r *reinforcement) readQuestions(ctx context.Context) (*rlQuestions, error) {
 	q := &rlQuestions{spec: r.config.Data}
 	all, held := r.options.Questions, r.options.Held
+	apart := held != nil // those held out are none of all
 	if all != nil {
 		q.spec = "the caller"
 	} else {
@@ -55,6 +56,7 @@ func (r *reinforcement) readQuestions(ctx context.Context) (*rlQuestions, error)
 			return nil, err
 		}
 		if r.settings.Held != "" {
+			apart = true
 			if held, err = r.questionsOf(ctx, r.settings.Held, &q.skipped); err != nil {
 				return nil, err
 			}
@@ -62,7 +64,7 @@ func (r *reinforcement) readQuestions(ctx context.Context) (*rlQuestions, error)
 	}
 	for _, question := range all {
 		into := &q.train
-		if held == nil && data.SplitOf(question.Question) == data.Validation {
+		if !apart && data.SplitOf(question.Question) == data.Validation {
 			into = &q.held
 		}
 		r.admit(question, into, q)
@@ -76,6 +78,10 @@ func (r *reinforcement) readQuestions(ctx context.Context) (*rlQuestions, error)
 			reason = q.skipped.Reasons[0]
 		}
 		return nil, fmt.Errorf("questions %s: none of %d is left to learn from: %s", q.spec, len(all), reason)
+	}
+	if apart && r.options.Held == nil && len(q.held) == 0 {
+		return nil, fmt.Errorf("questions held out %s: none of %d can be asked; give others, whose answers end in \"#### number\" and that leave room for max_tokens %d in the context, %d",
+			r.settings.Held, len(held), r.settings.MaxTokens, r.model.Config.Context)
 	}
 	content := sha256.New()
 	for _, question := range append(q.train[:len(q.train):len(q.train)], q.held...) {

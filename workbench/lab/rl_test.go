@@ -65,6 +65,8 @@ func TestAModelLearnsWhatItsAnswersAreRewardedFor(t *testing.T) {
 	require.Equal(t, &Parent{Run: "base", Checkpoint: "step-000004", Step: 4}, result.Parent)
 	require.EqualValues(t, 30*3*8, result.Rollouts)
 	require.Less(t, result.Before["held_reward"], 0.15)
+	require.Positive(t, result.Before["held_reward"])
+	require.Zero(t, result.Before["pass@4"], "an answer worth less than 1 is not right")
 	require.Greater(t, result.After["held_reward"], 0.8)
 	require.Greater(t, result.Reward, 0.7)
 	require.Contains(t, result.After, "pass@4")
@@ -84,6 +86,7 @@ func TestAModelLearnsWhatItsAnswersAreRewardedFor(t *testing.T) {
 		case runlog.KindStep:
 			steps++
 			require.Contains(t, record.Values, "rollouts_per_second")
+			require.Less(t, record.Values["ended"], 1.0, "most are as long as may be")
 			require.LessOrEqual(t, record.Values["length"], 7.0, "six, and the token that ends")
 			require.NotContains(t, record.Values, "kl")
 		case runlog.KindEval:
@@ -171,6 +174,8 @@ func TestQuestionsComeFromArithmeticAndFromFiles(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 8, result.Rollouts)
 	require.Equal(t, map[string]float64{"held_reward": 0, "pass@1": 0, "pass@2": 0}, result.After)
+	require.Negative(t, result.Run.Info.Config.Train.SpikeLimit)
+	require.Equal(t, parent.Info.Config.Train.SpikeLimit, TuneConfig(result.Run).Train.SpikeLimit, "a tuning after it is guarded again")
 
 	lines := []string{`{"question":"1+1?","answer":"#### 2"}`, `{"question":"none","answer":"two"}`, fmt.Sprintf(`{"question":"%s","answer":"#### 2"}`, strings.Repeat("long ", 40))}
 	require.NoError(t, os.WriteFile("few.jsonl", []byte(strings.Join(lines, "\n")), 0o666))
@@ -213,6 +218,7 @@ func TestTheRewardIsForTheRightNumber(t *testing.T) {
 func TestWhatCannotBeTrainedOnRewardsIsRefused(t *testing.T) {
 	parent := base(t)
 	require.NoError(t, os.WriteFile("long.jsonl", []byte(fmt.Sprintf(`{"question":"%s","answer":"#### 2"}`, strings.Repeat("long ", 40))), 0o666))
+	require.NoError(t, os.WriteFile("none.jsonl", []byte(`{"question":"none","answer":"two"}`), 0o666))
 	for name, test := range map[string]struct {
 		o         RLOptions
 		overrides []string
@@ -224,6 +230,8 @@ func TestWhatCannotBeTrainedOnRewardsIsRefused(t *testing.T) {
 		"no such file":            {RLOptions{Parent: parent}, []string{"data=nowhere.jsonl"}, "nowhere.jsonl"},
 		"questions too long":      {RLOptions{Parent: parent}, []string{"data=long.jsonl"}, "questions long.jsonl: none of 1 is left to learn from: long.jsonl:1: it has "},
 		"answers too long":        {RLOptions{Parent: parent, Settings: RLSettings{MaxTokens: 60}}, nil, "which with max_tokens 60 is more than the context, 64; lower max_tokens"},
+		"none to be held out":     {RLOptions{Parent: parent, Settings: RLSettings{Held: "none.jsonl"}}, nil, "rl base: questions held out none.jsonl: none of 0 can be asked"},
+		"all held out too long":   {RLOptions{Parent: parent, Settings: RLSettings{Held: "long.jsonl"}}, nil, "rl base: questions held out long.jsonl: none of 1 can be asked"},
 		"a run that exists":       {RLOptions{Parent: parent}, []string{"run=base"}, `make run "base": runs/base exists`},
 		"a sample too long":       {RLOptions{Parent: parent}, []string{"sample_prompt=" + strings.Repeat("why ", 70)}, "rl base: sample_prompt has "},
 		"a time":                  {RLOptions{Parent: parent}, []string{"minutes=1"}, "minutes 1: a training on rewards is as long as its steps"},

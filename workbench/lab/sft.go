@@ -81,8 +81,10 @@ func TuneConfig(parent *Run) *config.Config {
 	c.Name, c.Run, c.Data, c.Sample.Prompt = parent.Name+"-sft", "", data.QuestionsSpec, ""
 	t := &c.Train
 	t.Steps, t.Minutes, t.LRScale, t.WeightDecay = 0, 0, 0.8, 0
-	t.Warmup, t.Warmdown = 1, 0.5 // one step is none: it has the whole rate
-	t.FinalLR = 1e-6              // none; a zero would stand for the default
+	t.Warmup, t.Warmdown, t.FinalLR = 1, 0.5, 1e-6 // one step of warm-up and 1e-6 are none; zeros would stand for the defaults
+	if parent.Info.RL != nil {                     // which RLConfig took the limit from
+		t.SpikeLimit = 0
+	}
 	return &c
 }
 

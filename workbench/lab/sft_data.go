@@ -207,7 +207,11 @@ func examplesOf(ctx context.Context, spec string, say func(string)) iter.Seq2[ch
 			return
 		}
 		for _, file := range files {
-			for example, err := range chat.Read(file) {
+			found := chat.Read(file)
+			if isParquet(file) {
+				found = rowsOf(ctx, file, say)
+			}
+			for example, err := range found {
 				if !yield(example, err) {
 					return
 				}
@@ -260,7 +264,7 @@ func conversationFiles(spec string) ([]string, error) {
 	var files []string
 	switch {
 	case err == nil:
-		for _, pattern := range []string{"*.jsonl", "*.ndjson", "*.json"} {
+		for _, pattern := range []string{"*.jsonl", "*.ndjson", "*.json", "*.parquet"} {
 			found, _ := fs.Glob(os.DirFS(spec), pattern) // the pattern is well formed
 			for _, name := range found {
 				files = append(files, filepath.Join(spec, name))

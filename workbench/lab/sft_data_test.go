@@ -58,7 +58,12 @@ func TestConversationsComeFromFilesFoldersGlobsAndParquet(t *testing.T) {
 	require.NoError(t, parquet.WriteFile("p.parquet", []talkRow{
 		{[]talkMessage{{"d", "user"}, {"1", "assistant"}}, "x"}, {[]talkMessage{{"e", "user"}, {"1", "assistant"}}, "x"},
 	}))
+	require.NoError(t, os.Mkdir("mixed", 0o777))
+	require.NoError(t, os.WriteFile("mixed/a.jsonl", []byte(`{"question":"a","answer":"1"}`), 0o666))
+	require.NoError(t, parquet.WriteFile("mixed/f.parquet", []talkRow{{[]talkMessage{{"f", "user"}, {"1", "assistant"}}, "x"}}))
 	for spec, want := range map[string][]string{
+		"mixed":                       {"a", "f"},
+		"mixed/*":                     {"a", "f"},
 		"talks/a.jsonl":               {"a"},
 		"talks":                       {"a", "b", "c"},
 		"talks/*.json":                {"b", "c"},

@@ -76,7 +76,7 @@ func (t *tuning) bitsPerByte(ctx context.Context) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return t.trainer.Evaluate(ctx, t.tokenizer.ByteLengths(), func() (train.Batch, bool, error) {
+	bpb, err := t.trainer.Evaluate(ctx, t.tokenizer.ByteLengths(), func() (train.Batch, bool, error) {
 		batch, err := batches.Next()
 		if left == 0 || errors.Is(err, io.EOF) {
 			return train.Batch{}, false, nil
@@ -84,6 +84,10 @@ func (t *tuning) bitsPerByte(ctx context.Context) (float64, error) {
 		left--
 		return train.Batch{Tokens: batch.Inputs, Targets: batch.Targets, Documents: batch.Documents}, true, err
 	})
+	if ctx.Err() != nil { // else nothing measured looks like nothing to measure
+		return 0, ctx.Err()
+	}
+	return bpb, err
 }
 
 // current is a chat over the weights in training, valid until the next step. Its engine stays for the next time.

@@ -107,6 +107,7 @@ func TestTuningLearnsConversationsAndCountsWhatItSkips(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, c, run.Info.Conversations)
 	require.Equal(t, result.Steps, run.Info.Config.Train.Steps)
+	require.Equal(t, 4, run.Info.Config.Train.Warm, "the optimizer's state is four steps old")
 	records, _, err := runlog.Read(filepath.Join(run.Folder, runlog.MetricsFile))
 	require.NoError(t, err)
 	require.Equal(t, 83.0, records[0].Values["read"])
@@ -124,6 +125,17 @@ func TestTuningLearnsConversationsAndCountsWhatItSkips(t *testing.T) {
 	require.NoError(t, err)
 	defer opened.Close()
 	require.True(t, opened.Tuned())
+}
+
+func TestEpochsAreCountedInStepsOfSeveralBatches(t *testing.T) {
+	parent := base(t)
+	talk(t, 80)
+	result, err := tune(t, t.Context(), TuneOptions{Parent: parent, Epochs: 3}, "batch=1", "accumulate=2", "eval_batches=1")
+	require.NoError(t, err)
+	require.InDelta(t, 3, result.Epochs, 0.1)
+	bounded, err := tune(t, t.Context(), TuneOptions{Parent: parent, Epochs: 3, MostSteps: result.Steps / 2}, "batch=1", "accumulate=2", "eval_batches=1")
+	require.NoError(t, err)
+	require.Equal(t, result.Steps/2, bounded.Steps)
 }
 
 func TestAnInterruptedTuningResumesBitForBit(t *testing.T) {
@@ -155,6 +167,7 @@ func TestAnInterruptedTuningResumesBitForBit(t *testing.T) {
 	cold, err := tune(t, t.Context(), TuneOptions{Parent: parent, Cold: true})
 	require.NoError(t, err)
 	require.False(t, cold.Parent.Optimizer)
+	require.Zero(t, cold.Run.Info.Config.Train.Warm)
 	require.NotEqual(t, weights(t, straight.Run).Model, weights(t, cold.Run).Model, "the optimizer's state matters")
 
 	_, err = tune(t, t.Context(), TuneOptions{Resume: resumed.Run})
@@ -164,6 +177,22 @@ func TestAnInterruptedTuningResumesBitForBit(t *testing.T) {
 	require.ErrorContains(t, err, "it was saved with other documents or another tokenizer")
 	_, err = TrainConfig(t.Context(), resumed.Run.Info.Config, TrainOptions{Resume: resumed.Run})
 	require.ErrorContains(t, err, "it is being tuned on conversations; continue it with: workbench sft halves --resume")
+}
+
+func TestATuningThatIsInterruptedBeforeItsRunIsMadeSaysSo(t *testing.T) {
+	parent := base(t)
+	talk(t, 80)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, err := tune(t, ctx, TuneOptions{Parent: parent, Say: func(line string) {
+		if strings.HasSuffix(line, "compiling") {
+			cancel()
+		}
+	}})
+	require.ErrorIs(t, err, context.Canceled)
+	found, err := filepath.Glob("runs/*")
+	require.NoError(t, err)
+	require.Equal(t, []string{"runs/base"}, found)
 }
 
 func TestWhatCannotBeTunedIsRefused(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"tandem/workbench/chat"
 	"tandem/workbench/config"
 	"tandem/workbench/data"
+	"tandem/workbench/eval"
 	"tandem/workbench/train"
 )
 
@@ -151,11 +152,14 @@ func (o SpeedrunOptions) Validate() error {
 	return err
 }
 
-// lookAhead refuses what only a late stage would, after the base was trained in vain: tasks that do not exist, and
-// conversations on this machine that are not there or of no known format.
+// lookAhead refuses what only a late stage would, after the base was trained in vain: tasks that do not exist or have no
+// examples, and conversations on this machine that are not there, empty, or of no known format.
 func (w SpeedrunWish) lookAhead(ctx context.Context) error {
 	for _, task := range w.Tasks {
 		if err := checkTask(task); err != nil {
+			return fmt.Errorf("speedrun: tasks: %w", err)
+		}
+		if err := w.findExamples(ctx, task); err != nil {
 			return fmt.Errorf("speedrun: tasks: %w", err)
 		}
 	}
@@ -171,18 +175,52 @@ func (w SpeedrunWish) lookAhead(ctx context.Context) error {
 	return nil
 }
 
+// findExamples refuses a task whose examples are not there, or one that runs generated code.
+func (w SpeedrunWish) findExamples(ctx context.Context, task string) error {
+	name, spec, _ := strings.Cut(task, "=")
+	e := &evaluation{options: EvalOptions{Data: w.TasksData}}
+	switch {
+	case name == taskChat, name == eval.HumanEval:
+		return fmt.Errorf("%s runs code that the model writes, and a speedrun never does; leave it out, and ask for it afterwards with: workbench eval --tasks %s --run-code", task, task)
+	case isCore(name):
+		if _, err := e.bundle(); err != nil {
+			return fmt.Errorf("%s needs its bundle; give tasks_data, a folder that holds core.yaml, eval_bundle or eval_bundle.zip", task)
+		}
+	case spec != "" && slices.Contains(chatTasks, name) && !onHub(spec):
+		for _, err := range data.Rows(ctx, spec, data.Options{}) {
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			break
+		}
+	case spec == "" && slices.Contains(chatTasks, name):
+		if _, err := e.file(name); err != nil {
+			return fmt.Errorf("%s needs examples; give tasks_data, a folder that holds %s.jsonl, or a corpus as %s=SPEC", task, name, name)
+		}
+	}
+	return nil
+}
+
+// onHub says whether a corpus is on the hub, where looking takes long.
+func onHub(spec string) bool { return strings.Contains(spec, "hf:") || data.FindPreset(spec) != nil }
+
 // findConversations reads the first conversation of each part of spec that is on this machine.
 func findConversations(ctx context.Context, spec string) error {
 	for _, part := range strings.Split(spec, ",") {
 		part = strings.TrimSpace(part)
-		if strings.HasPrefix(part, "hf:") || data.FindPreset(part) != nil {
+		if onHub(part) {
 			continue
 		}
+		found := false
 		for _, err := range examplesOf(ctx, part, func(string) {}) {
 			if refused := new(chat.Refused); err != nil && !errors.As(err, &refused) {
 				return err
 			}
+			found = true
 			break
+		}
+		if !found {
+			return fmt.Errorf("conversations %s: there is no conversation in it; give others", part)
 		}
 	}
 	return nil

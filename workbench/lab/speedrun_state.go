@@ -87,7 +87,11 @@ func openSpeedrun(ctx context.Context, o SpeedrunOptions) (s *speedrun, err erro
 	if s.lock, err = s.lockFolder(); err != nil {
 		return nil, err
 	}
-	return s, s.save()
+	if err := s.save(); err != nil {
+		s.lock.release()
+		return nil, err
+	}
+	return s, nil
 }
 
 // take locks a speedrun that has begun and reads how far it is.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tandem/models"
+	"tandem/workbench/config"
 )
 
 func planFor(t *testing.T, card string, overrides ...string) (SpeedrunPlan, error) {
@@ -92,6 +93,20 @@ func TestWhatIsGivenTakesThePlaceOfWhatIsDerived(t *testing.T) {
 	require.Equal(t, 5, given, "depth, batch, accumulate, weight_decay and steps are said to be given")
 }
 
+func TestTokensPerStepSayWhatMakesThem(t *testing.T) {
+	for dial, formula := range map[string]string{
+		"seed=1": config.BatchFormula, "accumulate=3": "batch · accumulate · context",
+	} {
+		plan, err := planFor(t, "h100", dial)
+		require.NoError(t, err)
+		for _, v := range plan.Values {
+			if v.Key == "tokens_per_step" {
+				require.Equal(t, formula, v.Formula, dial)
+			}
+		}
+	}
+}
+
 func TestNoDecayIsNotTheUsualDecay(t *testing.T) {
 	usual, err := planFor(t, "h100")
 	require.NoError(t, err)
@@ -108,10 +123,19 @@ func TestWhatALateStageNeedsIsLookedForBeforeTheBaseIsTrained(t *testing.T) {
 	require.NoError(t, os.WriteFile(strange, []byte(`{"text": "no conversation"}`+"\n"), 0o644))
 	good := filepath.Join(folder, "good.jsonl")
 	require.NoError(t, os.WriteFile(good, []byte(`{"messages": [{"role": "wizard", "content": "only this one is skipped"}]}`+"\n"), 0o644))
+	empty := filepath.Join(folder, "empty.jsonl")
+	require.NoError(t, os.WriteFile(empty, nil, 0o644))
 	for name, c := range map[string]struct {
 		wish SpeedrunWish
 		want string
 	}{
+		"a task without its examples":       {SpeedrunWish{Tasks: []string{"gsm8k"}}, "speedrun: tasks: gsm8k needs examples; give tasks_data, a folder that holds gsm8k.jsonl"},
+		"a task whose file is not there":    {SpeedrunWish{Tasks: []string{"mmlu"}, TasksData: folder}, "speedrun: tasks: mmlu needs examples; give tasks_data, a folder that holds mmlu.jsonl"},
+		"a task whose corpus is not there":  {SpeedrunWish{Tasks: []string{"gsm8k=nowhere.jsonl"}}, `speedrun: tasks: gsm8k: open corpus "nowhere.jsonl"`},
+		"a task that needs its bundle":      {SpeedrunWish{Tasks: []string{"core/quiz"}, TasksData: folder}, "speedrun: tasks: core/quiz needs its bundle; give tasks_data"},
+		"a task that runs code":             {SpeedrunWish{Tasks: []string{"humaneval=quiz.jsonl"}}, "speedrun: tasks: humaneval=quiz.jsonl runs code that the model writes, and a speedrun never does"},
+		"a group with one that runs code":   {SpeedrunWish{Tasks: []string{"chat"}}, "speedrun: tasks: chat runs code that the model writes"},
+		"a file without a conversation":     {SpeedrunWish{Conversations: empty}, "empty.jsonl: there is no conversation in it"},
 		"a task that does not exist":        {SpeedrunWish{Tasks: []string{"bpb", "chess"}}, `speedrun: tasks: unknown task "chess"; there are bpb`},
 		"a folder of tasks that is not":     {SpeedrunWish{TasksData: "nowhere"}, `speedrun: tasks_data "nowhere": stat nowhere: no such file or directory; give a folder`},
 		"a file that does not exist":        {SpeedrunWish{Conversations: "nowhere.jsonl"}, `speedrun: open conversations "nowhere.jsonl": no such file or folder; give godoc-chat`},
@@ -156,6 +180,21 @@ func TestADamagedStateIsRefusedAndNamed(t *testing.T) {
 			require.ErrorContains(t, err, "choose another --run NAME")
 		})
 	}
+}
+
+func TestASpeedrunThatCouldNotBeginLocksNothing(t *testing.T) {
+	t.Chdir(t.TempDir())
+	o := SpeedrunOptions{Name: "one", Stages: []string{stageReport}, SpeedrunWish: SpeedrunWish{
+		Overrides: []string{"backend=go", "pattern=T", "width=16", "vocab=300", "context=16", "steps=1"},
+	}}
+	full := filepath.Join(RunsFolder, "one", speedrunFile+partSuffix)
+	require.NoError(t, os.MkdirAll(full, 0o755)) // the file cannot be written, as on a full disk
+	_, err := Speedrun(context.Background(), o)
+	require.ErrorContains(t, err, "write ")
+	require.False(t, heldLock(filepath.Join(RunsFolder, "one", lockFile)))
+	require.NoError(t, os.Remove(full))
+	_, err = Speedrun(context.Background(), o)
+	require.ErrorContains(t, err, "its base one-base is not finished")
 }
 
 func TestAFolderOfSomethingElseIsLeftAlone(t *testing.T) {

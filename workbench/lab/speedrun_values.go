@@ -47,7 +47,7 @@ func (p *planner) explain() {
 	add("batch", float64(t.Batch), passes)
 	add("accumulate", float64(t.Accumulate), "passes of a step: tokens_per_step / (batch · context)")
 	add("checkpoint", float64(t.Checkpoint), "blocks run again in backward: 0 unless that makes passes that fit faster")
-	if p.given["batch"] && p.given["accumulate"] {
+	if p.given["accumulate"] {
 		perStep = "batch · accumulate · context"
 	}
 	add("tokens_per_step", float64(p.perStep()), perStep)
@@ -83,7 +83,7 @@ func (p *planner) explainRates(add func(key string, value float64, formula strin
 	effective("head_lr in effect", t.HeadLR, narrow, "%g · lr_scale · √(768 / width)")
 	effective("scalar_lr in effect", t.ScalarLR, 1, "%g · lr_scale")
 	add("weight_decay", t.WeightDecay, config.DecayFormula+"; falls to 0 by a cosine")
-	add("warmup", float64(t.Warmup), "steps / 10, at least 1 and at most 40")
+	add("warmup", float64(t.Warmup), "the whole rate from the first step")
 	add("warmdown", t.Warmdown, fmt.Sprintf("the last %g of the steps, down to final_lr, as in nanochat", config.Warmdown))
 	add("final_lr", t.FinalLR, "share of the rate at the end")
 	add("save_every", float64(t.SaveEvery), fmt.Sprintf("steps / %d", saves))

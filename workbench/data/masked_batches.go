@@ -1,6 +1,7 @@
 package data
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -133,8 +134,8 @@ func (b *MaskedBatches) wait(document int64) {
 func (b *MaskedBatches) Stats() Stats { return b.stats }
 
 // Steps counts the steps of so many rows each that serve every document epochs times; the last one may go beyond. It
-// packs them all, which takes a second a few million.
-func (m *Masked) Steps(rows, epochs int, seed uint64) (int, error) {
+// packs them all, which takes a second a few million, and ends early with ctx.
+func (m *Masked) Steps(ctx context.Context, rows, epochs int, seed uint64) (int, error) {
 	b, err := m.Batches(MaskedOptions{Batch: 1, Seed: seed, Loop: true})
 	if err != nil {
 		return 0, err
@@ -142,7 +143,9 @@ func (m *Masked) Steps(rows, epochs int, seed uint64) (int, error) {
 	count := 0
 	for b.stats.Documents < int64(epochs)*int64(len(m.documents)) {
 		b.row()
-		count++
+		if count++; count%1024 == 0 && ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
 	}
 	return (count + rows - 1) / rows, nil
 }

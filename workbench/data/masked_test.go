@@ -1,8 +1,10 @@
 package data
 
 import (
+	"context"
 	"encoding/json"
 	"io"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -102,7 +104,7 @@ func TestEveryTargetIsServedOnceAnEpoch(t *testing.T) {
 func TestStepsCountWhatTheEpochsTake(t *testing.T) {
 	m := maskedDocuments(t, 4, 500, 30, 32)
 	for _, epochs := range []int{1, 3} {
-		steps, err := m.Steps(4, epochs, 9)
+		steps, err := m.Steps(t.Context(), 4, epochs, 9)
 		require.NoError(t, err)
 		b, err := m.Batches(MaskedOptions{Batch: 2, Loop: true, Seed: 9})
 		require.NoError(t, err)
@@ -178,4 +180,11 @@ func TestBatchesOfNothingAreRefused(t *testing.T) {
 	requireLine(t, err, "there are no documents")
 	_, err = maskedDocuments(t, 1, 3, 4, 8).Batches(MaskedOptions{})
 	requireLine(t, err, "batch 0 of context 8")
+}
+
+func TestCountingStepsEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := maskedDocuments(t, 4, 500, 30, 32).Steps(ctx, 4, math.MaxInt32, 9)
+	require.ErrorIs(t, err, context.Canceled)
 }

@@ -230,7 +230,7 @@ func (t *tuning) read(ctx context.Context, from *Run) (err error) {
 	}
 	o := t.config.Train.Resolved()
 	if t.config.Train.Steps == 0 && t.config.Train.Minutes == 0 {
-		if t.config.Train.Steps, err = t.conversations.train.Steps(o.Batch*o.Accumulate, max(1, t.options.Epochs), o.Seed); err != nil {
+		if t.config.Train.Steps, err = t.conversations.train.Steps(ctx, o.Batch*o.Accumulate, max(1, t.options.Epochs), o.Seed); err != nil {
 			return err
 		}
 		if most := t.options.MostSteps; most > 0 {

@@ -225,7 +225,10 @@ func (p *planner) shape() error {
 		_, err := Memory(p.config, p.card)
 		return err
 	}
-	return p.fitsHost()
+	if err := fitsHost(p.model, p.config.Train.Memory(p.model)); err != nil {
+		return fmt.Errorf("speedrun: %w", err)
+	}
+	return nil
 }
 
 // shapeForCard takes the fastest passes that fit.

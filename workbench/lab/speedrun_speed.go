@@ -1,14 +1,11 @@
 package lab
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"tandem/models"
@@ -127,49 +124,10 @@ func noise(tokens, vocab int) train.Batch {
 	return batch
 }
 
-// hostFactor is what a training takes in float32, by the prediction for 2-byte activations.
-const hostFactor = 2
-
-// fitsHost refuses, before anything is allocated, what this machine has no memory for.
-func (p *planner) fitsHost() error {
-	free, ok := freeMemory()
-	if !ok {
-		return nil
-	}
-	training := p.config.Train.Memory(p.model)
-	takes := hostFactor * p.model.TrainingMemory(training).Bytes
-	if takes <= free {
-		return nil
-	}
-	remedy := "not even --batch 1 fits: take fewer layers, a smaller vocabulary or a shorter context"
-	if most := p.model.LargestBatch(training, free/hostFactor); most > 0 {
-		remedy = fmt.Sprintf("--batch %d fits", most)
-	}
-	return fmt.Errorf("speedrun: %s with batch %d and context %d takes about %s in float32, and this machine has %s free; %s",
-		p.plan.Pattern, training.Batch, p.model.Config.Context, gibibytes(takes), gibibytes(free), remedy)
-}
-
 // available says in words how much memory is free.
 func available() string {
 	if free, ok := freeMemory(); ok {
 		return fmt.Sprintf("; %s are free beside it", gibibytes(free))
 	}
 	return ""
-}
-
-// freeMemory is what programs may still take, where the system tells: on Linux.
-func freeMemory() (bytes int64, ok bool) {
-	file, err := os.Open("/proc/meminfo")
-	if err != nil {
-		return 0, false
-	}
-	defer file.Close()
-	for lines := bufio.NewScanner(file); lines.Scan(); {
-		if rest, found := strings.CutPrefix(lines.Text(), "MemAvailable:"); found {
-			var kilobytes int64
-			_, err := fmt.Sscanf(rest, "%d kB", &kilobytes)
-			return kilobytes << 10, err == nil
-		}
-	}
-	return 0, false
 }

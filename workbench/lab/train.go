@@ -68,6 +68,11 @@ func TrainConfig(ctx context.Context, c *config.Config, o TrainOptions) (*TrainR
 		t.device = t.owned
 	}
 	o.Say(t.device.Summary())
+	if t.device.Kind == "go" {
+		if err := fitsHost(model, c.Train.Memory(model)); err != nil {
+			return nil, fmt.Errorf("train: %w", err)
+		}
+	}
 	if err := t.open(ctx); err != nil {
 		return nil, err
 	}

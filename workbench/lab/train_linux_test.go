@@ -77,3 +77,19 @@ func TestATuningThatDoesNotFitTheDiskLeavesNothing(t *testing.T) {
 		})
 	}
 }
+
+func TestATrainingThatTheMachineHasNoMemoryForIsRefusedBeforeTheWork(t *testing.T) {
+	elsewhere(t)
+	require.NoError(t, os.RemoveAll("corpus"), "an error about the corpus would come after the refusal")
+	for override, want := range map[string]string{
+		"batch=1000000":   `^train: T M with batch 1000000 and context \d+ takes at least [\d.]+ GiB in float32, and this machine has [\d.]+ GiB free; --batch \d+ may fit$`,
+		"context=1000000": `and this machine has .* free; (not even --batch 1 fits: take fewer layers, a smaller vocabulary or a shorter context|--batch \d+ may fit)$`,
+	} {
+		var c config.Config
+		require.NoError(t, json.Unmarshal(tinyRequest(t, "new", 2, override, "backend=go").Config, &c))
+		_, err := TrainConfig(within(t), &c, TrainOptions{})
+		require.Error(t, err, override)
+		require.Regexp(t, want, err.Error())
+		require.NoDirExists(t, "runs")
+	}
+}

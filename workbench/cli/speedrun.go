@@ -10,15 +10,16 @@ import (
 	"tandem/workbench/config"
 	"tandem/workbench/lab"
 	"tandem/workbench/repl"
+	"tandem/workbench/speedrun"
 )
 
 func speedrunCommand() *cobra.Command {
-	var o lab.SpeedrunOptions
+	var o speedrun.Options
 	var dryRun, asJSON bool
 	command := &cobra.Command{
 		Use:   "speedrun",
 		Short: "Make a chat from nothing: tokenizer, base, tuning, evaluation, report",
-		Long: `Make a chat from nothing in the stages ` + strings.Join(lab.SpeedrunStages, ", ") + `.
+		Long: `Make a chat from nothing in the stages ` + strings.Join(speedrun.Stages, ", ") + `.
 --depth or --pattern is the one dial: it sets the model's shape, and from that follow batch, steps, learning rates and decay,
 as in nanochat. The plan is printed first, each value with its formula, and what it takes; --dry-run prints that alone and
 writes nothing. --minutes bounds the steps of the base by time. Every key of the configuration is also a flag, and replaces
@@ -36,19 +37,19 @@ speedrun.json, report.md and report.json; the runs beside it are NAME-base and N
 				return usageError{err}
 			}
 			if dryRun {
-				plan, err := lab.PlanSpeedrun(command.Context(), o)
+				plan, err := speedrun.MakePlan(command.Context(), o)
 				if err != nil {
 					return err
 				}
 				return printPlan(plan, asJSON)
 			}
 			var printed error
-			o.Planned = func(plan lab.SpeedrunPlan) {
+			o.Planned = func(plan speedrun.Plan) {
 				if !asJSON {
 					printed = printPlan(plan, false)
 				}
 			}
-			report, err := lab.Speedrun(command.Context(), o)
+			report, err := speedrun.Make(command.Context(), o)
 			view.close()
 			switch {
 			case err != nil:
@@ -107,7 +108,7 @@ func speedrunOverrides(command *cobra.Command) (overrides []string) {
 	return overrides
 }
 
-func printPlan(plan lab.SpeedrunPlan, asJSON bool) error {
+func printPlan(plan speedrun.Plan, asJSON bool) error {
 	if asJSON {
 		return printJSON(os.Stdout, plan)
 	}
@@ -117,5 +118,5 @@ func printPlan(plan lab.SpeedrunPlan, asJSON bool) error {
 	}
 	fmt.Printf("%s: %s on %s; text %s, conversations %s; runs %s and %s\n\n",
 		plan.Name, plan.Pattern, where, plan.Config.Data, plan.Conversations, plan.Base, plan.Tuned)
-	return repl.WriteTable(os.Stdout, lab.PlanHeading, plan.Rows())
+	return repl.WriteTable(os.Stdout, speedrun.PlanHeading, plan.Rows())
 }

@@ -48,7 +48,7 @@ func (m *Architecture) Estimate(gpus ...string) *Architecture {
 		if !r.Card.Fits {
 			fits, speed = "no", "-"
 		}
-		table.Rows = append(table.Rows, []string{gpu.Name, gibibytes(r.Card.Available), gibibytes(r.Training.Bytes), fits,
+		table.Rows = append(table.Rows, []string{gpu.Name, Size(r.Card.Available), Size(r.Training.Bytes), fits,
 			Grouped(r.Card.LargestBatch), Grouped(r.Card.LargestCheckpointed), speed})
 	}
 	if len(table.Rows) > 0 {
@@ -83,7 +83,7 @@ func (m *Architecture) Explore() *Architecture {
 				m.err = fail(err)
 				return m
 			}
-			cells = append(cells, gibibytes(r.Training.Bytes))
+			cells = append(cells, Size(r.Training.Bytes))
 		}
 		grid.Cells = append(grid.Cells, cells)
 	}
@@ -109,7 +109,7 @@ func memoryTable(r MemoryReport) Table {
 		{"state", p.State, r.Inference.State},
 		{"total", r.Training.Bytes, r.Inference.Bytes},
 	} {
-		table.Rows = append(table.Rows, []string{row.name, gibibytes(row.training), gibibytes(row.running)})
+		table.Rows = append(table.Rows, []string{row.name, Size(row.training), Size(row.running)})
 	}
 	return table
 }

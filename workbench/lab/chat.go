@@ -124,7 +124,7 @@ func overflowOf(model *models.Model) generate.Overflow {
 func (c *Chat) Session(system string) *ChatSession { return chat.NewSession(c.Model, system) }
 
 // Tuned says whether the run was trained to answer.
-func (c *Chat) Tuned() bool { return c.Run.tuned() }
+func (c *Chat) Tuned() bool { return c.Run.Tuned() }
 
 // ChatHistoryFile is where lines typed in a chat are kept, in the user's cache folder.
 func ChatHistoryFile() (string, error) {

@@ -103,7 +103,7 @@ func (c *Comparison) takeNewest() error {
 // compared finds what a reference names.
 func compared(reference string) (Compared, error) {
 	run, err := OpenRun(reference)
-	if _, statErr := os.Stat(runFolder(reference)); errors.Is(statErr, fs.ErrNotExist) {
+	if _, statErr := os.Stat(RunFolder(reference)); errors.Is(statErr, fs.ErrNotExist) {
 		pattern, parseErr := models.ParsePattern(reference)
 		if parseErr != nil {
 			return Compared{}, fmt.Errorf("compare %q: it is neither a run (%s) nor a pattern (%w)", reference, existingRuns(), parseErr)

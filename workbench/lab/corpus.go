@@ -68,6 +68,17 @@ func prepare(ctx context.Context, spec string, vocab int, tok *tokenizer.Tokeniz
 	return &prepared{tok, shards}, nil
 }
 
+// PrepareCorpus does all that needs no model: it trains the tokenizer, tokenises the corpus, and keeps both where a training
+// finds them. tokens is what there is to train on.
+func PrepareCorpus(ctx context.Context, spec string, vocab int, say func(string)) (tok *tokenizer.Tokenizer, tokens int64, err error) {
+	corpus, err := prepare(ctx, spec, vocab, nil, say)
+	if err != nil {
+		return nil, 0, err
+	}
+	tokens = corpus.shards.Tokens(data.Train)
+	return corpus.tokenizer, tokens, corpus.shards.Close()
+}
+
 // describeCorpus says what there is to train on.
 func describeCorpus(name string, shards *data.Shards, say func(string)) {
 	train, held := shards.Documents(data.Train), shards.Documents(data.Validation)

@@ -124,7 +124,7 @@ func (e *evaluation) open(backend string) (err error) {
 	}
 	e.weights = weights
 	e.scorer = eval.NewScorer(e.device, e.model, weights, eval.ScorerOptions{})
-	e.folder = filepath.Join(e.run.Folder, evalFolder, filepath.Base(entry.Dir))
+	e.folder = filepath.Join(e.run.Folder, EvalFolder, filepath.Base(entry.Dir))
 	if e.report, err = eval.OpenReport(e.folder); errors.Is(err, eval.ErrNoReport) {
 		e.report, err = &eval.Report{}, nil
 	}
@@ -143,7 +143,7 @@ func (e *evaluation) runAll(ctx context.Context, tasks []evalTask, other *eval.R
 	for _, task := range tasks {
 		result, err := task.run(ctx)
 		if ctx.Err() != nil {
-			return interruption(fmt.Sprintf("evaluate %s: interrupted; the tasks that were finished are in %s", e.run.Name, e.folder))
+			return Interruption(fmt.Sprintf("evaluate %s: interrupted; the tasks that were finished are in %s", e.run.Name, e.folder))
 		}
 		if err != nil {
 			e.options.Say("failed: " + task.named(err))

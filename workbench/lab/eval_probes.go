@@ -67,7 +67,7 @@ func RunProbes(ctx context.Context, s ProbeSettings, backend, folder string, say
 			for seed := range uint64(s.Seeds) {
 				points, err := trainProbe(ctx, device, p, model, s, seed+1)
 				if ctx.Err() != nil {
-					return study, interruption(fmt.Sprintf("probes: interrupted after %d of %d trainings; each one finished is in %s", trained, len(found)*len(all)*s.Seeds, folder))
+					return study, Interruption(fmt.Sprintf("probes: interrupted after %d of %d trainings; each one finished is in %s", trained, len(found)*len(all)*s.Seeds, folder))
 				}
 				if err != nil {
 					return study, err

@@ -12,12 +12,12 @@ import (
 	"tandem/workbench/eval"
 )
 
-// evalFolder is where a run's evaluations are, each named after its checkpoint.
-const evalFolder = "eval"
+// EvalFolder is where a run's evaluations are, each named after its checkpoint.
+const EvalFolder = "eval"
 
 // newestReport is that of a run's newest evaluated checkpoint.
 func newestReport(run *Run) (*eval.Report, error) {
-	folder := filepath.Join(run.Folder, evalFolder)
+	folder := filepath.Join(run.Folder, EvalFolder)
 	entries, err := os.ReadDir(folder)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("compare with %s: %w", run.Name, err)

@@ -15,7 +15,7 @@ func TestTheNewestReportIsThatOfTheLastStepHoweverManyDigitsItHas(t *testing.T) 
 	require.ErrorContains(t, err, "it was not evaluated yet")
 	for name, step := range map[string]int{"step-999999": 999999, "step-1000000": 1000000, "step-000500": 500} {
 		report := eval.Report{Step: step}
-		require.NoError(t, report.Save(filepath.Join(run.Folder, evalFolder, name)))
+		require.NoError(t, report.Save(filepath.Join(run.Folder, EvalFolder, name)))
 	}
 	report, err := newestReport(run)
 	require.NoError(t, err)

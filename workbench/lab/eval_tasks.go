@@ -39,7 +39,7 @@ func (e *evaluation) plan(ctx context.Context) (tasks []evalTask, err error) {
 		name, spec, _ := strings.Cut(entry, "=")
 		var added []evalTask
 		switch {
-		case name == taskBits:
+		case name == TaskBits:
 			added = []evalTask{e.bits(data.Train), e.bits(data.Validation)}
 		case isCore(name):
 			added, err = e.core(ctx, strings.TrimPrefix(strings.TrimPrefix(name, taskCore), "/"))
@@ -64,8 +64,8 @@ func (e *evaluation) plan(ctx context.Context) (tasks []evalTask, err error) {
 func (e *evaluation) found() []string {
 	o := e.options
 	var found []string
-	if !e.run.tuned() || o.Corpus != "" {
-		found = append(found, taskBits)
+	if !e.run.Tuned() || o.Corpus != "" {
+		found = append(found, TaskBits)
 	}
 	if _, err := e.bundle(); err == nil {
 		found = append(found, taskCore)
@@ -84,7 +84,7 @@ func (e *evaluation) found() []string {
 
 // bits measures bits per byte of a split, on the batches that the training's own evaluation takes, or as many as asked for.
 func (e *evaluation) bits(split data.Split) evalTask {
-	name := taskBits + "/" + string(split)
+	name := TaskBits + "/" + string(split)
 	return evalTask{name, func(ctx context.Context) (eval.Result, error) {
 		o, train := e.options, e.run.Info.Config.Train.Resolved()
 		if err := e.openCorpus(ctx); err != nil {
@@ -111,7 +111,7 @@ func (e *evaluation) bits(split data.Split) evalTask {
 func (e *evaluation) openCorpus(ctx context.Context) (err error) {
 	spec := e.options.Corpus
 	if spec == "" {
-		if spec = e.run.Info.Config.Data; e.run.tuned() {
+		if spec = e.run.Info.Config.Data; e.run.Tuned() {
 			return fmt.Errorf("%s was tuned to answer; say what text to measure on, with --corpus", e.run.Name)
 		}
 	}

@@ -27,7 +27,7 @@ type Exported struct {
 // path: configuration, tokenizer and the newest valid checkpoint's weights. Matrices, embedding and head are in bfloat16,
 // which a GPU computes in anyway; exact keeps them as they are. say is told of checkpoints that were skipped.
 func Export(run *Run, name string, exact bool, say func(string)) (exported Exported, err error) {
-	folder := runFolder(name)
+	folder := RunFolder(name)
 	if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) {
 		return exported, fmt.Errorf("export %s: %s exists; give another name", run.Name, folder)
 	}
@@ -64,7 +64,7 @@ func Export(run *Run, name string, exact bool, say func(string)) (exported Expor
 	if err != nil {
 		return exported, err
 	}
-	if err := tok.Save(filepath.Join(folder, tokenizerFile)); err != nil {
+	if err := tok.Save(filepath.Join(folder, TokenizerFile)); err != nil {
 		return exported, err
 	}
 	info := run.Info

@@ -78,12 +78,12 @@ func TestAnExportAnswersAsItsRunDoesAndIsAFifthOfIt(t *testing.T) {
 		other.Info.Config.Model.Width = 64
 		_, err = Export(other, "never", false, quiet)
 		require.EqualError(t, err, `export exact: runs/exact/step-000003: "embedding" has shape [300 32] there and [300 64] in the model of run.json; the checkpoint is of another architecture`)
-		require.NoDirExists(t, runFolder("never"))
+		require.NoDirExists(t, RunFolder("never"))
 	})
 	t.Run("a tokenizer of another vocabulary is refused, and a lost one named", func(t *testing.T) {
 		other, err := OpenRun("small-copy")
 		require.NoError(t, err)
-		path := filepath.Join(other.Folder, tokenizerFile)
+		path := filepath.Join(other.Folder, TokenizerFile)
 		shorter, err := TrainTokenizer(context.Background(), "corpus", 280)
 		require.NoError(t, err)
 		require.NoError(t, shorter.Save(path))

@@ -13,10 +13,10 @@ import (
 // at once. Small models took five times the prediction.
 const hostFactor = 2
 
-// fitsHost refuses, before anything is allocated, a training that this machine has no memory for: Go would end the process
+// FitsHost refuses, before anything is allocated, a training that this machine has no memory for: Go would end the process
 // with a stack.
-func fitsHost(model *models.Model, training models.Training) error {
-	free, ok := freeMemory()
+func FitsHost(model *models.Model, training models.Training) error {
+	free, ok := FreeMemory()
 	if !ok {
 		return nil
 	}
@@ -29,11 +29,11 @@ func fitsHost(model *models.Model, training models.Training) error {
 		remedy = fmt.Sprintf("--batch %d may fit", most)
 	}
 	return fmt.Errorf("%s with batch %d and context %d takes at least %s in float32, and this machine has %s free; %s",
-		model.Config.Pattern, training.Batch, model.Config.Context, gibibytes(takes), gibibytes(free), remedy)
+		model.Config.Pattern, training.Batch, model.Config.Context, Size(takes), Size(free), remedy)
 }
 
-// freeMemory is what programs may still take, where the system tells: on Linux.
-func freeMemory() (bytes int64, ok bool) {
+// FreeMemory is what programs may still take, where the system tells: on Linux.
+func FreeMemory() (bytes int64, ok bool) {
 	file, err := os.Open("/proc/meminfo")
 	if err != nil {
 		return 0, false

@@ -30,12 +30,12 @@ const (
 // ErrInterrupted is what TrainConfig returns when its context was cancelled.
 var ErrInterrupted = train.ErrInterrupted
 
-// interruption is ErrInterrupted in the words of work that has no checkpoint.
-type interruption string
+// Interruption is ErrInterrupted in the words of work that has no checkpoint.
+type Interruption string
 
-func (i interruption) Error() string { return string(i) }
+func (i Interruption) Error() string { return string(i) }
 
-func (i interruption) Unwrap() error { return ErrInterrupted }
+func (i Interruption) Unwrap() error { return ErrInterrupted }
 
 // Account is a model's parameters by part.
 type Account struct {

@@ -105,14 +105,14 @@ func Memory(c *config.Config, gpu *GPU) (MemoryReport, error) {
 		return r, nil
 	}
 	return r, fmt.Errorf("memory: %s with batch %d and context %d takes %s and %w %s, which has %s for it; %s", r.Pattern,
-		training.Batch, r.Context, gibibytes(r.Training.Bytes), ErrTooSmall, gpu.Name, gibibytes(card.Available), r.remedy())
+		training.Batch, r.Context, Size(r.Training.Bytes), ErrTooSmall, gpu.Name, Size(card.Available), r.remedy())
 }
 
 // remedy says what to change so that the training fits its card.
 func (r MemoryReport) remedy() string {
 	if len(r.Card.Settings) > 0 {
 		s := r.Card.Settings[0]
-		return fmt.Sprintf("the fastest that fits is --batch %d --accumulate %d --checkpoint %d, with %s", s.Batch, s.Accumulate, s.Checkpoint, gibibytes(s.Bytes))
+		return fmt.Sprintf("the fastest that fits is --batch %d --accumulate %d --checkpoint %d, with %s", s.Batch, s.Accumulate, s.Checkpoint, Size(s.Bytes))
 	}
 	remedy := "not even --batch 1 --checkpoint 1 fits: take fewer layers, a smaller vocabulary or a shorter context"
 	if r.SmallestGPU != "" {
@@ -121,8 +121,8 @@ func (r MemoryReport) remedy() string {
 	return remedy
 }
 
-// gibibytes is a size for people, which is none if it is 0.
-func gibibytes(bytes int64) string {
+// Size is a size for people, which is none if it is 0.
+func Size(bytes int64) string {
 	if bytes == 0 {
 		return "0"
 	}

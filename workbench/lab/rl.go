@@ -119,7 +119,7 @@ type reinforcement struct {
 	engine    *generate.Engine
 	chat      *chat.Model
 	run       *Run
-	lock      *runLock
+	lock      *runlog.Lock
 	log       *runlog.Writer
 
 	lastSample string
@@ -135,7 +135,7 @@ func (r *reinforcement) open(ctx context.Context) (err error) {
 			return err
 		}
 		r.settings = *from.Info.RL
-		if r.lock, err = lockRun(from, r.options.Command); err != nil {
+		if r.lock, err = runlog.TakeLock(from.Folder, r.options.Command); err != nil {
 			return err
 		}
 	} else if err := checkNew(r.config.Run); err != nil {
@@ -190,7 +190,7 @@ func (r *reinforcement) read(ctx context.Context, from *Run) (err error) {
 	case r.settings.Content != r.questions.content:
 		return fmt.Errorf("resume %s: it was begun with other questions than %s has now; give it the same, or begin anew without --resume", from.Name, r.questions.spec)
 	}
-	if r.options.Resume == nil && !from.tuned() {
+	if r.options.Resume == nil && !from.Tuned() {
 		r.options.Say(fmt.Sprintf("%s was trained on text, not to answer, and may never earn a reward; workbench sft teaches it first", from.Name))
 	}
 	if r.config.Train.Steps == 0 {
@@ -217,13 +217,13 @@ func (r *reinforcement) create(parent *Run) (err error) {
 		return err
 	}
 	defer r.run.removeAfter(&err)
-	if r.lock, err = lockRun(r.run, r.options.Command); err != nil {
+	if r.lock, err = runlog.TakeLock(r.run.Folder, r.options.Command); err != nil {
 		return err
 	}
 	r.run.describe(r.config, r.device, r.model, 0, r.options.Command)
 	r.run.Info.Parent = &Parent{Run: parent.Name, Checkpoint: filepath.Base(entry.Dir), Step: entry.Step}
 	r.run.Info.RL = &r.settings
-	if err := r.tokenizer.Save(filepath.Join(r.run.Folder, tokenizerFile)); err != nil {
+	if err := r.tokenizer.Save(filepath.Join(r.run.Folder, TokenizerFile)); err != nil {
 		return err
 	}
 	if r.settings.KL > 0 {
@@ -263,5 +263,5 @@ func (r *reinforcement) close() {
 	if r.owned != nil {
 		r.owned.Finalize()
 	}
-	r.lock.release()
+	r.lock.Release()
 }

@@ -247,7 +247,7 @@ func TestWhatCannotBeTrainedOnRewardsIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"runs/base"}, found, "no folder is left behind")
 
-	path := filepath.Join(parent.Folder, tokenizerFile)
+	path := filepath.Join(parent.Folder, TokenizerFile)
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path, []byte(strings.ReplaceAll(string(text), "<|user_", "<|spare_")), 0o666))

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
-	"syscall"
 	"time"
 
 	"tandem/models"
@@ -22,7 +21,7 @@ import (
 const RunsFolder = "runs"
 
 const (
-	tokenizerFile = "tokenizer.json"
+	TokenizerFile = "tokenizer.json"
 	metricsFile   = "metrics.jsonl"
 )
 
@@ -69,7 +68,7 @@ func OpenRun(reference string) (*Run, error) {
 		}
 		folder = newest
 	default:
-		folder = runFolder(reference)
+		folder = RunFolder(reference)
 	}
 	run := &Run{Name: filepath.Base(folder), Folder: folder}
 	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
@@ -111,7 +110,7 @@ func existingRuns() string {
 // Tokenizer reads the run's tokenizer. It must have as many tokens as the model: with another one every text would be read
 // and written wrong.
 func (r *Run) Tokenizer() (*tokenizer.Tokenizer, error) {
-	path := filepath.Join(r.Folder, tokenizerFile)
+	path := filepath.Join(r.Folder, TokenizerFile)
 	tok, err := tokenizer.Load(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w; restore it from a copy, such as an export of the run", err)
@@ -125,8 +124,8 @@ func (r *Run) Tokenizer() (*tokenizer.Tokenizer, error) {
 // Model builds the run's model, without weights.
 func (r *Run) Model() (*models.Model, error) { return models.New(r.Info.Config.Model) }
 
-// tuned says whether the run was trained to answer, by conversations or by rewards.
-func (r *Run) tuned() bool { return r.Info.Conversations != nil || r.Info.RL != nil }
+// Tuned says whether the run was trained to answer, by conversations or by rewards.
+func (r *Run) Tuned() bool { return r.Info.Conversations != nil || r.Info.RL != nil }
 
 // resumes says whether a command continues the run, or which one does.
 func (r *Run) resumes(command string) error {
@@ -152,22 +151,22 @@ func (r *Run) Reference() string { return Reference(r.Name, r.Folder) }
 
 // Reference is Run.Reference of a run that is known by its name and folder.
 func Reference(name, folder string) string {
-	if absolute(runFolder(name)) == absolute(folder) {
+	if absolute(RunFolder(name)) == absolute(folder) {
 		return name
 	}
 	return folder
 }
 
-// runFolder is where a run with that name, or at that path, lives.
-func runFolder(name string) string {
+// RunFolder is where a run with that name, or at that path, lives.
+func RunFolder(name string) string {
 	if strings.ContainsRune(name, filepath.Separator) {
-		return plain(name)
+		return PlainPath(name)
 	}
 	return filepath.Join(RunsFolder, name)
 }
 
-// plain is a path without a separator at its end, and still a path.
-func plain(path string) string {
+// PlainPath is a path without a separator at its end, and still a path.
+func PlainPath(path string) string {
 	if !strings.HasSuffix(path, string(filepath.Separator)) {
 		return path
 	}
@@ -177,7 +176,7 @@ func plain(path string) string {
 
 // taken is the error of a new run whose folder is there already.
 func taken(name string) error {
-	folder := runFolder(name)
+	folder := RunFolder(name)
 	if stat, err := os.Stat(folder); err != nil || !stat.IsDir() {
 		return fmt.Errorf("make run %q: %s is not a folder; move it away, or choose another --run NAME", name, folder)
 	}
@@ -189,38 +188,13 @@ func taken(name string) error {
 func checkNew(name string) error {
 	what, folder := "make a run", RunsFolder
 	if name != "" {
-		what, folder = fmt.Sprintf("make run %q", name), runFolder(name)
+		what, folder = fmt.Sprintf("make run %q", name), RunFolder(name)
 		if _, err := os.Lstat(folder); err == nil {
 			return taken(name)
 		}
 	}
-	if err := writable(folder); err != nil {
+	if err := runlog.Writable(folder); err != nil {
 		return fmt.Errorf("%s: %w; make it a folder that can be written, or give --run a path elsewhere", what, err)
-	}
-	return nil
-}
-
-// writable makes a folder for a moment in the one given, or where that is not there yet in the nearest one above it:
-// permissions alone do not tell whether a disk can be written.
-func writable(folder string) error {
-	for {
-		_, err := os.Lstat(folder)
-		above := filepath.Dir(folder)
-		if above == folder || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
-			break
-		}
-		folder = above
-	}
-	probe, err := os.MkdirTemp(folder, ".writable-*")
-	if err == nil {
-		err = os.Remove(probe)
-	}
-	var reason *fs.PathError
-	if errors.As(err, &reason) {
-		err = reason.Err // without the name of the probe
-	}
-	if err != nil {
-		return fmt.Errorf("%s cannot be written: %w", folder, err)
 	}
 	return nil
 }
@@ -229,7 +203,7 @@ func writable(folder string) error {
 func newRun(name, base string) (*Run, error) {
 	parent := RunsFolder
 	if name != "" {
-		parent = filepath.Dir(runFolder(name))
+		parent = filepath.Dir(RunFolder(name))
 	}
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return nil, fmt.Errorf("make folder %s: %w", parent, err)
@@ -237,7 +211,7 @@ func newRun(name, base string) (*Run, error) {
 	for i := 1; ; i++ {
 		folder := filepath.Join(RunsFolder, fmt.Sprintf("%s-%03d", base, i))
 		if name != "" {
-			folder = runFolder(name)
+			folder = RunFolder(name)
 		}
 		err := os.Mkdir(folder, 0o755)
 		switch {

@@ -259,7 +259,7 @@ func (l *local) describe(r *loadedRun) session.Model {
 	info := r.run.Info
 	return session.Model{
 		Run: r.run.Name, Folder: absolute(r.run.Folder), Step: r.step, Pattern: info.Pattern, Parameters: r.model.Parameters(),
-		Context: r.model.Config.Context, Tuned: r.run.tuned(), WeightBytes: bytes, StateBytes: r.engine.StateBytes(),
+		Context: r.model.Config.Context, Tuned: r.run.Tuned(), WeightBytes: bytes, StateBytes: r.engine.StateBytes(),
 		RowBytes: r.engine.RowBytes(), TokenBytes: tokenBytes(r.model, l.device), Rows: r.engine.Options().Rows, Conversations: conversations, Answering: r.users, Used: r.used, LoadSeconds: r.loadSeconds,
 		CompileSeconds: r.engine.CompileTime().Seconds(),
 	}

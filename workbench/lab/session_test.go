@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tandem/workbench/config"
+	"tandem/workbench/runlog"
 	"tandem/workbench/session"
 )
 
@@ -121,7 +122,7 @@ func TestOneTrainingRunsAtATime(t *testing.T) {
 	_, err = w.Train(ctx, tinyRequest(t, "second", 2))
 	require.Regexp(t, `^train second: the session is training long, at step \d+ of 1000000, and trains one run at a time; wait for it, or stop it with: workbench session stop long$`, err)
 	_, err = w.Train(ctx, session.TrainRequest{Resume: "long"})
-	require.ErrorContains(t, err, "train long: it is being written by this process; wait for it, stop it, or train another run")
+	require.ErrorContains(t, err, "lock run long: it is being written by this process; wait for it, stop it, or choose another run")
 	_, err = w.StopTraining(ctx, "second")
 	require.EqualError(t, err, "stop second: it is not being trained by this session; that is long")
 
@@ -174,10 +175,10 @@ func TestARunThatAnotherProcessWritesIsLeftAlone(t *testing.T) {
 	fullyTrained(t, w, tinyRequest(t, "first", 2))
 	run, err := OpenRun("first")
 	require.NoError(t, err)
-	lock, err := lockRun(run, []string{"/bin/workbench", "train"})
+	lock, err := runlog.TakeLock(run.Folder, []string{"/bin/workbench", "train"})
 	require.NoError(t, err)
 	_, err = TrainConfig(within(t), run.Info.Config, TrainOptions{Resume: run})
-	require.EqualError(t, err, "train first: it is being written by this process; wait for it, stop it, or train another run")
+	require.EqualError(t, err, "lock run first: it is being written by this process; wait for it, stop it, or choose another run")
 	w.trainings = nil // as after a restart
 	events, err := gathered(w.Watch(within(t), "first"))
 	require.NoError(t, err)
@@ -185,11 +186,11 @@ func TestARunThatAnotherProcessWritesIsLeftAlone(t *testing.T) {
 	require.Equal(t, session.Ended, last.State)
 	require.Equal(t, 2, last.Step)
 	require.Contains(t, last.Problem, "first is being written by this process; this is what it wrote so far")
-	require.NoError(t, os.WriteFile(filepath.Join("runs", "first", lockFile), []byte(`{"pid": 7, "command": ["/bin/workbench", "train"]}`), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join("runs", "first", runlog.LockFile), []byte(`{"pid": 7, "command": ["/bin/workbench", "train"]}`), 0o600))
 	_, err = w.Train(within(t), session.TrainRequest{Resume: "first"})
-	require.EqualError(t, err, "train first: it is being written by process 7 (workbench train); wait for it, stop it, or train another run")
-	lock.release()
-	_, err = lockRun(run, nil)
+	require.EqualError(t, err, "lock run first: it is being written by process 7 (workbench train); wait for it, stop it, or choose another run")
+	lock.Release()
+	_, err = runlog.TakeLock(run.Folder, nil)
 	require.NoError(t, err)
 }
 

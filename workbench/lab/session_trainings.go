@@ -63,8 +63,8 @@ func plannedTraining(r session.TrainRequest) (c *config.Config, resume *Run, err
 		if err := keepsModel(resume, c.Model); err != nil {
 			return nil, nil, err
 		}
-		lock, err := lockRun(resume, r.Command)
-		lock.release()
+		lock, err := runlog.TakeLock(resume.Folder, r.Command)
+		lock.Release()
 		return c, resume, err
 	}
 	if c.Run == "" {
@@ -80,7 +80,7 @@ func freeName(base string) string {
 	}
 	for i := 1; ; i++ {
 		name := fmt.Sprintf("%s-%03d", base, i)
-		if _, err := os.Stat(runFolder(name)); err != nil {
+		if _, err := os.Stat(RunFolder(name)); err != nil {
 			return name
 		}
 	}
@@ -88,7 +88,7 @@ func freeName(base string) string {
 
 // enter puts a training into the list as the running one; with wait it first waits for the one that is.
 func (l *local) enter(ctx context.Context, c *config.Config, resume *Run, wait bool) (*sessionTraining, error) {
-	name, folder := filepath.Base(runFolder(c.Run)), runFolder(c.Run)
+	name, folder := filepath.Base(RunFolder(c.Run)), RunFolder(c.Run)
 	if resume != nil {
 		name, folder = resume.Name, resume.Folder
 	}
@@ -197,7 +197,7 @@ func (l *local) trainingOf(name string) *sessionTraining {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, t := range l.trainings {
-		if name == "" || t.folder == absolute(runFolder(name)) {
+		if name == "" || t.folder == absolute(RunFolder(name)) {
 			return t
 		}
 	}
@@ -230,9 +230,9 @@ func (l *local) Watch(ctx context.Context, name string) iter.Seq2[session.Event,
 
 // otherWriter says who else is writing a run; "" if nobody is.
 func otherWriter(run *Run) string {
-	path := filepath.Join(run.Folder, lockFile)
-	if _, err := os.Stat(path); err != nil || !heldLock(path) {
+	writer := runlog.WriterOf(run.Folder)
+	if writer == "" {
 		return ""
 	}
-	return fmt.Sprintf("%s is being written by %s; this is what it wrote so far", run.Name, holderOf(path))
+	return fmt.Sprintf("%s is being written by %s; this is what it wrote so far", run.Name, writer)
 }

@@ -138,7 +138,7 @@ type tuning struct {
 	batches       *data.MaskedBatches
 	trainer       *train.Trainer
 	run           *Run
-	lock          *runLock
+	lock          *runlog.Lock
 	log           *runlog.Writer
 	chat          *Chat       // over the weights in training
 	evaluation    *evaluation // of tasks in training
@@ -154,7 +154,7 @@ func (t *tuning) open(ctx context.Context) (err error) {
 		if err = from.resumes("sft"); err != nil {
 			return err
 		}
-		if t.lock, err = lockRun(from, t.options.Command); err != nil {
+		if t.lock, err = runlog.TakeLock(from.Folder, t.options.Command); err != nil {
 			return err
 		}
 	} else if err := checkNew(t.config.Run); err != nil {
@@ -270,13 +270,13 @@ func (t *tuning) create(ctx context.Context, entry checkpoint.Entry) (err error)
 		return err
 	}
 	defer t.run.removeAfter(&err)
-	if t.lock, err = lockRun(t.run, t.options.Command); err != nil {
+	if t.lock, err = runlog.TakeLock(t.run.Folder, t.options.Command); err != nil {
 		return err
 	}
 	t.run.describe(t.config, t.device, t.model, 0, t.options.Command)
 	t.run.Info.Parent = &Parent{Run: t.options.Parent.Name, Checkpoint: filepath.Base(entry.Dir), Step: entry.Step, Optimizer: !t.options.Cold}
 	t.run.Info.Conversations, t.run.Info.BaseBPB = &t.conversations.Conversations, base
-	if err := t.tokenizer.Save(filepath.Join(t.run.Folder, tokenizerFile)); err != nil {
+	if err := t.tokenizer.Save(filepath.Join(t.run.Folder, TokenizerFile)); err != nil {
 		return err
 	}
 	return runlog.WriteRun(t.run.Folder, t.run.Info)
@@ -295,5 +295,5 @@ func (t *tuning) close() {
 	if t.owned != nil {
 		t.owned.Finalize()
 	}
-	t.lock.release()
+	t.lock.Release()
 }

@@ -18,7 +18,7 @@ func (t *tuning) planScores(ctx context.Context) (err error) {
 	if len(o.Tasks) == 0 {
 		return nil
 	}
-	if slices.Contains(o.Tasks, taskBits) {
+	if slices.Contains(o.Tasks, TaskBits) {
 		return errors.New("tasks: bpb is measured on text; bits per byte of the assistant's text are measured anyway, so leave it out")
 	}
 	if o.Limit < 0 {

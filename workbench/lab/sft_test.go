@@ -233,7 +233,7 @@ func TestWhatCannotBeTunedIsRefused(t *testing.T) {
 	require.Zero(t, result.BPB)
 	require.Contains(t, said, "no conversation is held out (about 1 in 20 is), so there is no validation, and tasks are not run")
 
-	path := filepath.Join(parent.Folder, tokenizerFile)
+	path := filepath.Join(parent.Folder, TokenizerFile)
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path, []byte(strings.ReplaceAll(string(text), "<|user_", "<|spare_")), 0o666))

@@ -69,7 +69,7 @@ func TrainConfig(ctx context.Context, c *config.Config, o TrainOptions) (*TrainR
 	}
 	o.Say(t.device.Summary())
 	if t.device.Kind == "go" {
-		if err := fitsHost(model, c.Train.Memory(model)); err != nil {
+		if err := FitsHost(model, c.Train.Memory(model)); err != nil {
 			return nil, fmt.Errorf("train: %w", err)
 		}
 	}
@@ -101,7 +101,7 @@ type training struct {
 	model   *models.Model
 
 	run        *Run
-	lock       *runLock
+	lock       *runlog.Lock
 	corpus     *prepared
 	batches    *data.Batches
 	trainer    *train.Trainer
@@ -122,7 +122,7 @@ func (s *training) claim() (err error) {
 	if err = keepsModel(s.run, s.config.Model); err != nil {
 		return err
 	}
-	if s.lock, err = lockRun(s.run, s.options.Command); err != nil {
+	if s.lock, err = runlog.TakeLock(s.run.Folder, s.options.Command); err != nil {
 		return err
 	}
 	s.log, err = s.run.openMetrics(s.options.Say)
@@ -177,11 +177,11 @@ func (s *training) create() (err error) {
 		return err
 	}
 	defer s.run.removeAfter(&err)
-	if s.lock, err = lockRun(s.run, s.options.Command); err != nil {
+	if s.lock, err = runlog.TakeLock(s.run.Folder, s.options.Command); err != nil {
 		return err
 	}
 	s.run.describe(s.config, s.device, s.model, unigram, s.options.Command)
-	if err := s.corpus.tokenizer.Save(filepath.Join(s.run.Folder, tokenizerFile)); err != nil {
+	if err := s.corpus.tokenizer.Save(filepath.Join(s.run.Folder, TokenizerFile)); err != nil {
 		return err
 	}
 	if err := runlog.WriteRun(s.run.Folder, s.run.Info); err != nil {
@@ -277,5 +277,5 @@ func (s *training) close() {
 	if s.owned != nil {
 		s.owned.Finalize()
 	}
-	s.lock.release()
+	s.lock.Release()
 }

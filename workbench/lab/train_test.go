@@ -117,9 +117,4 @@ func TestARunAtAPathMayEndInASeparatorAndIsCalledByItsPath(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, filepath.Base(given), found.Name)
 	}
-	plan, err := PlanSpeedrun(within(t), SpeedrunOptions{Name: "out/", SpeedrunWish: SpeedrunWish{GPU: "h100"}})
-	require.NoError(t, err)
-	require.Equal(t, []string{"./out-base", "./out-sft"}, []string{plan.Base, plan.Tuned})
-	report := SpeedrunReport{Plan: plan, Base: &SpeedrunRun{Run: "out-base", Steps: 2}, Tuned: &SpeedrunRun{Run: "out-sft"}}
-	require.Equal(t, []string{"workbench chat ./out-sft", "workbench serve ./out-sft", "workbench train --resume --run ./out-base --steps 4"}, report.Commands())
 }

@@ -1,8 +1,8 @@
 // Package runlog keeps what a run tells about itself: metrics as JSON lines, and run.json.
 //
-// Owns: runs/NAME/metrics.jsonl (its writer, its reader, summaries and smoothing), runs/NAME/run.json, and the list
+// Owns: runs/NAME/metrics.jsonl (its writer, its reader, summaries and smoothing), runs/NAME/run.json and lock, and the list
 // of runs.
-// Never imports: anything of ours; the standard library only.
+// Never imports: anything of ours; of others only the lock.
 // Read first: record.go, which says what a line looks like.
 //
 // The metrics are append-only. A run that resumes from step N writes a record of kind "resume" with step N, and from

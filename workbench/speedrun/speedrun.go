@@ -1,4 +1,4 @@
-package lab
+package speedrun
 
 import (
 	"context"
@@ -10,15 +10,13 @@ import (
 	"strings"
 	"time"
 
-	"tandem/workbench/chat"
 	"tandem/workbench/config"
-	"tandem/workbench/data"
-	"tandem/workbench/eval"
+	"tandem/workbench/lab"
 	"tandem/workbench/train"
 )
 
-// SpeedrunStages are what a speedrun consists of, in their order.
-var SpeedrunStages = []string{stageTokenizer, stageBase, stageSFT, stageEval, stageReport}
+// Stages are what a speedrun consists of, in their order.
+var Stages = []string{stageTokenizer, stageBase, stageSFT, stageEval, stageReport}
 
 const (
 	stageTokenizer = "tokenizer"
@@ -28,8 +26,8 @@ const (
 	stageReport    = "report"
 )
 
-// SpeedrunWish is what decides a speedrun's plan. Its zero value is a plan for this machine.
-type SpeedrunWish struct {
+// Wish is what decides a speedrun's plan. Its zero value is a plan for this machine.
+type Wish struct {
 	// Overrides are keys of the configuration, each KEY=VALUE. Of these, depth or pattern is the dial, minutes bounds the
 	// base's steps by time, and any other takes the place of what would be derived.
 	Overrides []string `json:"overrides,omitempty"`
@@ -48,38 +46,38 @@ type SpeedrunWish struct {
 	Limit     int      `json:"tasks_limit,omitempty"`
 }
 
-// SpeedrunOptions are a wish and how to go about it.
-type SpeedrunOptions struct {
-	SpeedrunWish
+// Options are a wish and how to go about it.
+type Options struct {
+	Wish
 	// Name is that of the speedrun's folder under runs/, or its path; its runs have the same with -base and -sft. "" is
 	// speedrun-dN, N being the depth.
 	Name string
-	// Stages are those to do, of SpeedrunStages; none is all.
+	// Stages are those to do, of Stages; none is all.
 	Stages []string
 	// Command is the command line, for run.json.
 	Command []string
 	// Planned is told the plan before anything is done, Say in words what is being done, Report what happens in training,
 	// Count how many examples of a task are done. Any may be nil.
-	Planned func(SpeedrunPlan)
+	Planned func(Plan)
 	Say     func(string)
 	Report  func(train.Event)
 	Count   func(task string, done, all int)
 }
 
-// Speedrun makes a chat from nothing: a tokenizer, a base model, its tuning on conversations, evaluations and a report.
+// Make makes a chat from nothing: a tokenizer, a base model, its tuning on conversations, evaluations and a report.
 // Each stage is done once: called again with the same wish it skips what is finished and resumes what was interrupted,
-// whatever ended the process. Another wish under the same name is an error. When ctx ends the error is ErrInterrupted.
-func Speedrun(ctx context.Context, o SpeedrunOptions) (*SpeedrunReport, error) {
+// whatever ended the process. Another wish under the same name is an error. When ctx ends the error is lab.ErrInterrupted.
+func Make(ctx context.Context, o Options) (*Report, error) {
 	o = o.resolved()
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	s, err := openSpeedrun(ctx, o)
+	s, err := open(ctx, o)
 	if err != nil {
 		return nil, worded(ctx, err, "planning")
 	}
-	defer s.lock.release()
-	for _, stage := range SpeedrunStages {
+	defer s.lock.Release()
+	for _, stage := range Stages {
 		if len(o.Stages) > 0 && !slices.Contains(o.Stages, stage) {
 			continue
 		}
@@ -90,22 +88,22 @@ func Speedrun(ctx context.Context, o SpeedrunOptions) (*SpeedrunReport, error) {
 	return s.report()
 }
 
-// PlanSpeedrun is the plan alone: that of a speedrun that has begun with this wish, or a new one. It writes nothing.
-func PlanSpeedrun(ctx context.Context, o SpeedrunOptions) (SpeedrunPlan, error) {
+// MakePlan is the plan alone: that of a speedrun that has begun with this wish, or a new one. It writes nothing.
+func MakePlan(ctx context.Context, o Options) (Plan, error) {
 	o = o.resolved()
 	if err := o.Validate(); err != nil {
-		return SpeedrunPlan{}, err
+		return Plan{}, err
 	}
 	p, err := o.planner()
 	if err != nil {
-		return SpeedrunPlan{}, err
+		return Plan{}, err
 	}
-	state, err := readSpeedrun(runFolder(p.plan.Name))
+	state, err := readState(lab.RunFolder(p.plan.Name))
 	switch {
 	case err != nil:
-		return SpeedrunPlan{}, err
+		return Plan{}, err
 	case state != nil && state.Hash != o.hash():
-		return SpeedrunPlan{}, state.refuse(o.SpeedrunWish)
+		return Plan{}, state.refuse(o.Wish)
 	case state != nil:
 		return state.Plan, nil
 	}
@@ -113,9 +111,9 @@ func PlanSpeedrun(ctx context.Context, o SpeedrunOptions) (SpeedrunPlan, error) 
 	return plan, worded(ctx, err, "planning")
 }
 
-func (o SpeedrunOptions) resolved() SpeedrunOptions {
+func (o Options) resolved() Options {
 	if o.Planned == nil {
-		o.Planned = func(SpeedrunPlan) {}
+		o.Planned = func(Plan) {}
 	}
 	if o.Say == nil {
 		o.Say = func(string) {}
@@ -126,16 +124,16 @@ func (o SpeedrunOptions) resolved() SpeedrunOptions {
 	if o.Count == nil {
 		o.Count = func(string, int, int) {}
 	}
-	o.Name = plain(o.Name)
+	o.Name = lab.PlainPath(o.Name)
 	o.Overrides = slices.Sorted(slices.Values(o.Overrides))
 	return o
 }
 
 // Validate reports the first thing that cannot be, before the machine is looked at.
-func (o SpeedrunOptions) Validate() error {
+func (o Options) Validate() error {
 	for _, stage := range o.Stages {
-		if !slices.Contains(SpeedrunStages, stage) {
-			return fmt.Errorf("speedrun: unknown stage %q; there are %s", stage, strings.Join(SpeedrunStages, ", "))
+		if !slices.Contains(Stages, stage) {
+			return fmt.Errorf("speedrun: unknown stage %q; there are %s", stage, strings.Join(Stages, ", "))
 		}
 	}
 	if o.Epochs < 0 || o.Limit < 0 || !(o.Ratio >= 0) {
@@ -154,12 +152,12 @@ func (o SpeedrunOptions) Validate() error {
 
 // lookAhead refuses what only a late stage would, after the base was trained in vain: tasks that do not exist or have no
 // examples, and conversations on this machine that are not there, empty, or of no known format.
-func (w SpeedrunWish) lookAhead(ctx context.Context) error {
+func (w Wish) lookAhead(ctx context.Context) error {
 	for _, task := range w.Tasks {
-		if err := checkTask(task); err != nil {
-			return fmt.Errorf("speedrun: tasks: %w", err)
+		if lab.RunsCode(task) {
+			return fmt.Errorf("speedrun: tasks: %s runs code that the model writes, and a speedrun never does; leave it out, and ask for it afterwards with: workbench eval --tasks %s --run-code", task, task)
 		}
-		if err := w.findExamples(ctx, task); err != nil {
+		if err := lab.CheckTask(ctx, task, w.TasksData); err != nil {
 			return fmt.Errorf("speedrun: tasks: %w", err)
 		}
 	}
@@ -169,65 +167,14 @@ func (w SpeedrunWish) lookAhead(ctx context.Context) error {
 	if w.Conversations == "" {
 		return nil
 	}
-	if err := findConversations(ctx, w.Conversations); err != nil {
+	if err := lab.CheckConversations(ctx, w.Conversations); err != nil {
 		return fmt.Errorf("speedrun: %w", err)
 	}
 	return nil
 }
 
-// findExamples refuses a task whose examples are not there, or one that runs generated code.
-func (w SpeedrunWish) findExamples(ctx context.Context, task string) error {
-	name, spec, _ := strings.Cut(task, "=")
-	e := &evaluation{options: EvalOptions{Data: w.TasksData}}
-	switch {
-	case name == taskChat, name == eval.HumanEval:
-		return fmt.Errorf("%s runs code that the model writes, and a speedrun never does; leave it out, and ask for it afterwards with: workbench eval --tasks %s --run-code", task, task)
-	case isCore(name):
-		if _, err := e.bundle(); err != nil {
-			return fmt.Errorf("%s needs its bundle; give tasks_data, a folder that holds core.yaml, eval_bundle or eval_bundle.zip", task)
-		}
-	case spec != "" && slices.Contains(chatTasks, name) && !onHub(spec):
-		for _, err := range data.Rows(ctx, spec, data.Options{}) {
-			if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			break
-		}
-	case spec == "" && slices.Contains(chatTasks, name):
-		if _, err := e.file(name); err != nil {
-			return fmt.Errorf("%s needs examples; give tasks_data, a folder that holds %s.jsonl, or a corpus as %s=SPEC", task, name, name)
-		}
-	}
-	return nil
-}
-
-// onHub says whether a corpus is on the hub, where looking takes long.
-func onHub(spec string) bool { return strings.Contains(spec, "hf:") || data.FindPreset(spec) != nil }
-
-// findConversations reads the first conversation of each part of spec that is on this machine.
-func findConversations(ctx context.Context, spec string) error {
-	for _, part := range strings.Split(spec, ",") {
-		part = strings.TrimSpace(part)
-		if onHub(part) {
-			continue
-		}
-		found := false
-		for _, err := range examplesOf(ctx, part, func(string) {}) {
-			if refused := new(chat.Refused); err != nil && !errors.As(err, &refused) {
-				return err
-			}
-			found = true
-			break
-		}
-		if !found {
-			return fmt.Errorf("conversations %s: there is no conversation in it; give others", part)
-		}
-	}
-	return nil
-}
-
 // given are the keys that take the place of what would be derived. A zero stands for the default, but where it means none.
-func (w SpeedrunWish) given() map[string]bool {
+func (w Wish) given() map[string]bool {
 	keys := map[string]bool{"ratio": w.Ratio != 0}
 	for _, pair := range w.Overrides {
 		key, value, _ := strings.Cut(pair, "=")
@@ -250,7 +197,7 @@ func (s *speedrun) do(ctx context.Context, stage string) error {
 		return nil
 	}
 	s.options.Say(fmt.Sprintf("stage %s", stage))
-	for _, later := range SpeedrunStages[slices.Index(SpeedrunStages, stage):] {
+	for _, later := range Stages[slices.Index(Stages, stage):] {
 		s.state.Stages[later].Done = false
 	}
 	record.Begun = true
@@ -268,8 +215,8 @@ func (s *speedrun) do(ctx context.Context, stage string) error {
 
 // worded words an error that the end of ctx may have caused.
 func worded(ctx context.Context, err error, at string) error {
-	if err != nil && (ctx.Err() != nil || errors.Is(err, ErrInterrupted)) {
-		return interruption(fmt.Sprintf("speedrun: interrupted in %s; nothing is lost, and the same command goes on from there", at))
+	if err != nil && (ctx.Err() != nil || errors.Is(err, lab.ErrInterrupted)) {
+		return lab.Interruption(fmt.Sprintf("speedrun: interrupted in %s; nothing is lost, and the same command goes on from there", at))
 	}
 	return err
 }

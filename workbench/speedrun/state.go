@@ -1,4 +1,4 @@
-package lab
+package speedrun
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"tandem/workbench/lab"
 	"tandem/workbench/runlog"
 )
 
@@ -23,17 +24,17 @@ const (
 	speedrunMarkdown = "report.md"
 )
 
-// speedrunState is speedrun.json.
-type speedrunState struct {
+// saved is speedrun.json.
+type saved struct {
 	// Hash is the wish's. A folder belongs to one wish.
-	Hash   string                   `json:"hash"`
-	Wish   SpeedrunWish             `json:"wish"`
-	Plan   SpeedrunPlan             `json:"plan"`
-	Stages map[string]*SpeedrunStep `json:"stages"`
+	Hash   string           `json:"hash"`
+	Wish   Wish             `json:"wish"`
+	Plan   Plan             `json:"plan"`
+	Stages map[string]*Step `json:"stages"`
 }
 
-// SpeedrunStep is how far a stage is.
-type SpeedrunStep struct {
+// Step is how far a stage is.
+type Step struct {
 	Begun bool `json:"begun"`
 	Done  bool `json:"done"`
 	// Seconds is the time of all attempts but those that were killed.
@@ -42,25 +43,25 @@ type SpeedrunStep struct {
 
 // speedrun is one that is being made.
 type speedrun struct {
-	options SpeedrunOptions
+	options Options
 	folder  string
-	state   speedrunState
-	lock    *runLock
+	state   saved
+	lock    *runlog.Lock
 }
 
-// openSpeedrun takes up a speedrun, or plans one and makes its folder.
-func openSpeedrun(ctx context.Context, o SpeedrunOptions) (s *speedrun, err error) {
+// open takes up a speedrun, or plans one and makes its folder.
+func open(ctx context.Context, o Options) (s *speedrun, err error) {
 	p, err := o.planner()
 	if err != nil {
 		return nil, err
 	}
-	s = &speedrun{options: o, folder: runFolder(p.plan.Name)}
-	state, err := readSpeedrun(s.folder)
+	s = &speedrun{options: o, folder: lab.RunFolder(p.plan.Name)}
+	state, err := readState(s.folder)
 	switch {
 	case err != nil:
 		return nil, err
 	case state != nil && state.Hash != o.hash():
-		return nil, state.refuse(o.SpeedrunWish)
+		return nil, state.refuse(o.Wish)
 	case state != nil:
 		o.Planned(state.Plan)
 		return s, s.take()
@@ -73,22 +74,22 @@ func openSpeedrun(ctx context.Context, o SpeedrunOptions) (s *speedrun, err erro
 	}
 	o.Planned(plan)
 	for _, folder := range []string{plan.Name, plan.Base, plan.Tuned} {
-		if err := unused(runFolder(folder)); err != nil {
+		if err := unused(lab.RunFolder(folder)); err != nil {
 			return nil, err
 		}
 	}
 	if err := os.MkdirAll(s.folder, 0o755); err != nil {
 		return nil, fmt.Errorf("make folder of speedrun: %w", err)
 	}
-	s.state = speedrunState{Hash: o.hash(), Wish: o.SpeedrunWish, Plan: plan, Stages: map[string]*SpeedrunStep{}}
-	for _, stage := range SpeedrunStages {
-		s.state.Stages[stage] = &SpeedrunStep{}
+	s.state = saved{Hash: o.hash(), Wish: o.Wish, Plan: plan, Stages: map[string]*Step{}}
+	for _, stage := range Stages {
+		s.state.Stages[stage] = &Step{}
 	}
 	if s.lock, err = s.lockFolder(); err != nil {
 		return nil, err
 	}
 	if err := s.save(); err != nil {
-		s.lock.release()
+		s.lock.Release()
 		return nil, err
 	}
 	return s, nil
@@ -99,20 +100,20 @@ func (s *speedrun) take() (err error) {
 	if s.lock, err = s.lockFolder(); err != nil {
 		return err
 	}
-	state, err := readSpeedrun(s.folder) // another process may have gone on with it before the lock was taken
+	state, err := readState(s.folder) // another process may have gone on with it before the lock was taken
 	if err == nil && state == nil {
 		err = fmt.Errorf("speedrun: %s is gone; start it again", filepath.Join(s.folder, speedrunFile))
 	}
 	if err != nil {
-		s.lock.release()
+		s.lock.Release()
 		return err
 	}
 	s.state = *state
 	return nil
 }
 
-func (s *speedrun) lockFolder() (*runLock, error) {
-	return lockRun(&Run{Name: filepath.Base(s.folder), Folder: s.folder}, s.options.Command)
+func (s *speedrun) lockFolder() (*runlog.Lock, error) {
+	return runlog.TakeLock(s.folder, s.options.Command)
 }
 
 // unused refuses a folder that holds anything but what a speedrun leaves that was killed before it had a plan.
@@ -124,14 +125,14 @@ func unused(folder string) error {
 	if err != nil {
 		return fmt.Errorf("speedrun: %w", err)
 	}
-	if slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() != lockFile && e.Name() != speedrunFile+partSuffix }) {
+	if slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() != runlog.LockFile && e.Name() != speedrunFile+partSuffix }) {
 		return fmt.Errorf("speedrun: %s exists and is not of this speedrun; choose another --run NAME", folder)
 	}
 	return nil
 }
 
-// readSpeedrun reads speedrun.json; nil if there is none.
-func readSpeedrun(folder string) (*speedrunState, error) {
+// readState reads speedrun.json; nil if there is none.
+func readState(folder string) (*saved, error) {
 	path := filepath.Join(folder, speedrunFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -143,11 +144,11 @@ func readSpeedrun(folder string) (*speedrunState, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read speedrun: %w", err)
 	}
-	var state speedrunState
+	var state saved
 	if err := json.Unmarshal(text, &state); err != nil {
 		return nil, fmt.Errorf("read speedrun %s: %w; restore it, or choose another --run NAME", path, err)
 	}
-	for _, stage := range SpeedrunStages {
+	for _, stage := range Stages {
 		if state.Stages[stage] == nil {
 			return nil, fmt.Errorf("read speedrun %s: it has no stage %s; restore it, or choose another --run NAME", path, stage)
 		}
@@ -158,13 +159,13 @@ func readSpeedrun(folder string) (*speedrunState, error) {
 func (s *speedrun) save() error { return writeJSON(filepath.Join(s.folder, speedrunFile), s.state) }
 
 // hash tells wishes apart.
-func (w SpeedrunWish) hash() string {
+func (w Wish) hash() string {
 	text, _ := json.Marshal(w) // strings and numbers always encode
 	return fmt.Sprintf("%x", sha256.Sum256(text))
 }
 
 // refuse is the error of another wish under the name of this one.
-func (s speedrunState) refuse(wish SpeedrunWish) error {
+func (s saved) refuse(wish Wish) error {
 	was, is := s.Wish.named(), wish.named()
 	var changes []string
 	for _, key := range slices.Sorted(maps.Keys(was)) {
@@ -188,7 +189,7 @@ func orNone(value string) string {
 }
 
 // named lists what was wished by name, overrides by their keys.
-func (w SpeedrunWish) named() map[string]string {
+func (w Wish) named() map[string]string {
 	values := map[string]string{}
 	for _, pair := range w.Overrides {
 		key, value, _ := strings.Cut(pair, "=")

@@ -1,4 +1,4 @@
-package lab
+package speedrun
 
 import (
 	"context"
@@ -10,11 +10,12 @@ import (
 	"tandem/models"
 	"tandem/workbench/config"
 	"tandem/workbench/data"
+	"tandem/workbench/lab"
 	"tandem/xla"
 )
 
-// SpeedrunPlan is what a speedrun will do.
-type SpeedrunPlan struct {
+// Plan is what a speedrun will do.
+type Plan struct {
 	Name string `json:"name"`
 	// Base and Tuned are the names of the runs to be.
 	Base    string `json:"base"`
@@ -26,34 +27,34 @@ type SpeedrunPlan struct {
 	Conversations string `json:"conversations"`
 	// Config is the base's.
 	Config *config.Config `json:"config"`
-	Tuning SpeedrunTuning `json:"tuning"`
+	Tuning Tuning         `json:"tuning"`
 	// Values explain Config and Tuning, Estimates what they take.
-	Values    []SpeedrunValue `json:"values"`
-	Estimates []SpeedrunValue `json:"estimates"`
+	Values    []Value `json:"values"`
+	Estimates []Value `json:"estimates"`
 }
 
-// SpeedrunTuning is how the tuning differs from the base.
-type SpeedrunTuning struct {
+// Tuning is how the tuning differs from the base.
+type Tuning struct {
 	Batch int `json:"batch"`
 	// MostSteps bounds the steps of the epochs.
 	MostSteps int     `json:"most_steps"`
 	LRScale   float64 `json:"lr_scale"`
 }
 
-// SpeedrunValue is a number of a plan and the formula that it came from.
-type SpeedrunValue struct {
+// Value is a number of a plan and the formula that it came from.
+type Value struct {
 	Key     string  `json:"key"`
 	Value   float64 `json:"value"`
 	Formula string  `json:"formula"`
 }
 
 // String is the value for people.
-func (v SpeedrunValue) String() string {
+func (v Value) String() string {
 	if strings.HasSuffix(v.Key, "_seconds") {
 		return duration(v.Value)
 	}
 	if v.Value == math.Trunc(v.Value) && math.Abs(v.Value) < 1e15 {
-		return Grouped(int64(v.Value))
+		return lab.Grouped(int64(v.Value))
 	}
 	return fmt.Sprintf("%.4g", v.Value)
 }
@@ -79,22 +80,22 @@ const patternOnGPU = "pattern=(TM)6"
 
 // planner makes a plan.
 type planner struct {
-	options SpeedrunOptions
+	options Options
 	given   map[string]bool // keys of overrides
 	config  *config.Config
 	model   *models.Model
-	card    *GPU // nil without CUDA
+	card    *lab.GPU // nil without CUDA
 	// here is the backend of this machine; elsewhere says that the plan is for another.
 	here      string
 	elsewhere bool
 	minutes   float64
 	speed     speed
 	horizon   config.Horizon
-	plan      SpeedrunPlan
+	plan      Plan
 }
 
 // planner finds out where the speedrun is to be, and what model that suits.
-func (o SpeedrunOptions) planner() (*planner, error) {
+func (o Options) planner() (*planner, error) {
 	p := &planner{options: o, given: o.given()}
 	wished, err := config.Load("", o.Overrides)
 	if err != nil {
@@ -110,7 +111,7 @@ func (o SpeedrunOptions) planner() (*planner, error) {
 		if name == "" {
 			name = "auto"
 		}
-		card, err := FindGPU(name)
+		card, err := lab.FindGPU(name)
 		if err != nil {
 			return nil, err
 		}
@@ -119,7 +120,7 @@ func (o SpeedrunOptions) planner() (*planner, error) {
 	if err := p.configure(); err != nil {
 		return nil, err
 	}
-	p.plan = SpeedrunPlan{Name: o.Name, Pattern: p.model.Config.Pattern.String(), Backend: p.here, Conversations: o.Conversations, Config: p.config}
+	p.plan = Plan{Name: o.Name, Pattern: p.model.Config.Pattern.String(), Backend: p.here, Conversations: o.Conversations, Config: p.config}
 	if p.card != nil {
 		p.plan.Backend, p.plan.Card = "cuda", p.card.Name
 	}
@@ -157,7 +158,7 @@ func (p *planner) configure() (err error) {
 }
 
 // make derives the plan: the horizon, the step's shape, the rates, and what it all takes.
-func (p *planner) make(ctx context.Context) (plan SpeedrunPlan, err error) {
+func (p *planner) make(ctx context.Context) (plan Plan, err error) {
 	if err := p.options.lookAhead(ctx); err != nil {
 		return plan, err
 	}
@@ -222,10 +223,10 @@ func (p *planner) shape() error {
 		t.Accumulate = max(1, int(math.Round(float64(rows)/float64(t.Batch))))
 	}
 	if p.card != nil {
-		_, err := Memory(p.config, p.card)
+		_, err := lab.Memory(p.config, p.card)
 		return err
 	}
-	if err := fitsHost(p.model, p.config.Train.Memory(p.model)); err != nil {
+	if err := lab.FitsHost(p.model, p.config.Train.Memory(p.model)); err != nil {
 		return fmt.Errorf("speedrun: %w", err)
 	}
 	return nil
@@ -243,7 +244,7 @@ func (p *planner) shapeForCard(rows int) error {
 		}
 	}
 	t.Batch, t.Accumulate = 1, rows
-	_, err := Memory(p.config, p.card) // says what would fit
+	_, err := lab.Memory(p.config, p.card) // says what would fit
 	return err
 }
 
@@ -292,7 +293,7 @@ func (p *planner) tune() {
 		batch = max(1, min(batch, p.model.LargestBatch(training, p.card.Available())))
 	}
 	perStep := batch * p.model.Config.Context
-	p.plan.Tuning = SpeedrunTuning{
+	p.plan.Tuning = Tuning{
 		Batch: batch, LRScale: tuningRate * t.LRScale * config.LRScale(perStep) / config.LRScale(p.perStep()),
 		MostSteps: max(1, t.Steps*p.perStep()/tuningShare/perStep),
 	}

@@ -1,19 +1,21 @@
-package lab
+package speedrun
 
 import (
 	"fmt"
 	"strings"
+
+	"tandem/workbench/lab"
 )
 
 // Markdown is the report for people.
-func (r *SpeedrunReport) Markdown() string {
+func (r *Report) Markdown() string {
 	var out strings.Builder
 	plan := r.Plan
-	fmt.Fprintf(&out, "# Speedrun %s\n\nPattern %s on %s; text %s, conversations %s.\n", plan.Name, plan.Pattern, plan.Backend, plan.Config.Data, plan.Conversations)
+	fmt.Fprintf(&out, "# Make %s\n\nPattern %s on %s; text %s, conversations %s.\n", plan.Name, plan.Pattern, plan.Backend, plan.Config.Data, plan.Conversations)
 	out.WriteString("\n## Results\n\n" + strings.Join(r.results(), "\n") + "\n")
 	out.WriteString("\n## Times\n\n")
 	var times [][]string
-	for _, stage := range SpeedrunStages {
+	for _, stage := range Stages {
 		if step := r.Stages[stage]; step != nil && step.Done {
 			times = append(times, []string{stage, duration(step.Seconds)})
 		}
@@ -21,7 +23,7 @@ func (r *SpeedrunReport) Markdown() string {
 	markdownTable(&out, []string{"stage", "time"}, times)
 	for _, evaluation := range r.Evaluations {
 		fmt.Fprintf(&out, "\n## Evaluation of %s\n\n", evaluation.Run)
-		markdownTable(&out, EvalHeading, evaluation.Rows())
+		markdownTable(&out, lab.EvalHeading, evaluation.Rows())
 		for _, result := range evaluation.Results {
 			if result.Note != "" {
 				fmt.Fprintf(&out, "\n%s: %s.\n", result.Task, result.Note)
@@ -48,8 +50,8 @@ func (r *SpeedrunReport) Markdown() string {
 var PlanHeading = []string{"key", "value", "from"}
 
 // Rows are the plan's values and estimates as a table.
-func (p SpeedrunPlan) Rows() (rows [][]string) {
-	for _, values := range [][]SpeedrunValue{p.Values, p.Estimates} {
+func (p Plan) Rows() (rows [][]string) {
+	for _, values := range [][]Value{p.Values, p.Estimates} {
 		for _, v := range values {
 			rows = append(rows, []string{v.Key, v.String(), v.Formula})
 		}
@@ -58,13 +60,13 @@ func (p SpeedrunPlan) Rows() (rows [][]string) {
 }
 
 // results are the numbers that matter, a line each.
-func (r *SpeedrunReport) results() (lines []string) {
+func (r *Report) results() (lines []string) {
 	if b := r.Base; b != nil {
 		lines = append(lines, fmt.Sprintf("- %s: %s parameters, %d steps, %s tokens in %s; validation %.3f bits per byte (a unigram model: %.3f)",
-			b.Run, Grouped(b.Parameters), b.Steps, Grouped(b.Tokens), duration(b.Seconds), b.BPB, b.UnigramBPB))
+			b.Run, lab.Grouped(b.Parameters), b.Steps, lab.Grouped(b.Tokens), duration(b.Seconds), b.BPB, b.UnigramBPB))
 	}
 	if t := r.Tuned; t != nil {
-		line := fmt.Sprintf("- %s: %d steps, %s tokens in %s", t.Run, t.Steps, Grouped(t.Tokens), duration(t.Seconds))
+		line := fmt.Sprintf("- %s: %d steps, %s tokens in %s", t.Run, t.Steps, lab.Grouped(t.Tokens), duration(t.Seconds))
 		if t.BPB > 0 {
 			line += fmt.Sprintf("; %.3f bits per byte of the assistant's text (before: %.3f)", t.BPB, t.Before)
 		}
@@ -74,7 +76,7 @@ func (r *SpeedrunReport) results() (lines []string) {
 }
 
 // Commands are those to go on with.
-func (r *SpeedrunReport) Commands() (lines []string) {
+func (r *Report) Commands() (lines []string) {
 	if r.Tuned != nil {
 		lines = append(lines, "workbench chat "+r.Plan.Tuned, "workbench serve "+r.Plan.Tuned)
 	}
@@ -85,7 +87,7 @@ func (r *SpeedrunReport) Commands() (lines []string) {
 }
 
 // String is the report in a few lines.
-func (r *SpeedrunReport) String() string {
+func (r *Report) String() string {
 	lines := r.results()
 	for _, a := range r.Transcript {
 		lines = append(lines, "", "user: "+a.Question, "assistant: "+a.Answer)

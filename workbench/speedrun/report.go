@@ -1,4 +1,4 @@
-package lab
+package speedrun
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"tandem/workbench/chat"
 	"tandem/workbench/eval"
+	"tandem/workbench/lab"
 )
 
 // reportQuestions are asked of every tuned model, in words that godoc-chat has.
@@ -20,20 +21,20 @@ var reportQuestions = []string{"What does strings.Cut do?", "How is errors.Is de
 // reportTokens is the tokens of an answer at most.
 const reportTokens = 96
 
-// SpeedrunReport is what a speedrun has come to.
-type SpeedrunReport struct {
-	Plan SpeedrunPlan `json:"plan"`
+// Report is what a speedrun has come to.
+type Report struct {
+	Plan Plan `json:"plan"`
 	// Stages are those before the report.
-	Stages map[string]*SpeedrunStep `json:"stages"`
-	Base   *SpeedrunRun             `json:"base,omitempty"`
-	Tuned  *SpeedrunRun             `json:"tuned,omitempty"`
+	Stages map[string]*Step `json:"stages"`
+	Base   *RunReport       `json:"base,omitempty"`
+	Tuned  *RunReport       `json:"tuned,omitempty"`
 	// Evaluations are of the base and of the tuned run.
-	Evaluations []*EvalReport    `json:"evaluations,omitempty"`
-	Transcript  []SpeedrunAnswer `json:"transcript,omitempty"`
+	Evaluations []*lab.EvalReport `json:"evaluations,omitempty"`
+	Transcript  []Answer          `json:"transcript,omitempty"`
 }
 
-// SpeedrunRun is a finished training in numbers.
-type SpeedrunRun struct {
+// RunReport is a finished training in numbers.
+type RunReport struct {
 	Run        string  `json:"run"`
 	Parameters int     `json:"parameters"`
 	Steps      int     `json:"steps"`
@@ -45,27 +46,27 @@ type SpeedrunRun struct {
 	UnigramBPB float64 `json:"unigram_bpb,omitempty"`
 	Before     float64 `json:"before,omitempty"`
 	// Conversations counts a tuning's.
-	Conversations *Conversations `json:"conversations,omitempty"`
+	Conversations *lab.Conversations `json:"conversations,omitempty"`
 }
 
-// SpeedrunAnswer is one exchange of the transcript. Problem is why there is no answer.
-type SpeedrunAnswer struct {
+// Answer is one exchange of the transcript. Problem is why there is no answer.
+type Answer struct {
 	Question string `json:"question"`
 	Answer   string `json:"answer"`
 	Problem  string `json:"problem,omitempty"`
 }
 
-func runReport(t runProgress) *SpeedrunRun {
+func runReport(t runProgress) *RunReport {
 	info := t.run.Info
-	return &SpeedrunRun{
+	return &RunReport{
 		Run: t.run.Name, Parameters: info.Parameters, Steps: t.loop.Step, Tokens: t.loop.Tokens, Seconds: t.loop.Seconds,
 		BPB: t.loop.LastBPB, UnigramBPB: info.UnigramBPB, Before: info.BaseBPB, Conversations: info.Conversations,
 	}
 }
 
 // report collects what is finished, from the runs themselves.
-func (s *speedrun) report() (*SpeedrunReport, error) {
-	r := &SpeedrunReport{Plan: s.state.Plan, Stages: maps.Clone(s.state.Stages)}
+func (s *speedrun) report() (*Report, error) {
+	r := &Report{Plan: s.state.Plan, Stages: maps.Clone(s.state.Stages)}
 	delete(r.Stages, stageReport)
 	runs, err := s.runs()
 	if err != nil {
@@ -88,7 +89,7 @@ func (s *speedrun) report() (*SpeedrunReport, error) {
 		r.Evaluations = append(r.Evaluations, evaluation)
 	}
 	if s.state.Stages[stageReport].Done {
-		var written SpeedrunReport
+		var written Report
 		text, err := os.ReadFile(filepath.Join(s.folder, speedrunJSON))
 		if err == nil {
 			err = json.Unmarshal(text, &written)
@@ -128,19 +129,19 @@ func (s *speedrun) makeReport(ctx context.Context) error {
 }
 
 // ask puts each question to the tuned model, in a conversation of its own.
-func (s *speedrun) ask(ctx context.Context) ([]SpeedrunAnswer, error) {
-	run, err := OpenRun(runFolder(s.state.Plan.Tuned))
+func (s *speedrun) ask(ctx context.Context) ([]Answer, error) {
+	run, err := lab.OpenRun(lab.RunFolder(s.state.Plan.Tuned))
 	if err != nil {
 		return nil, err
 	}
-	opened, err := OpenChat(run, s.state.Plan.Config.Backend, EngineOptions{}, s.options.Say)
+	opened, err := lab.OpenChat(run, s.state.Plan.Config.Backend, lab.EngineOptions{}, s.options.Say)
 	if err != nil {
 		return nil, err
 	}
 	defer opened.Close()
-	var answers []SpeedrunAnswer
+	var answers []Answer
 	for _, question := range reportQuestions {
-		answer := SpeedrunAnswer{Question: question}
+		answer := Answer{Question: question}
 		session := opened.Session("")
 		text := strings.Builder{}
 		for delta, err := range session.Ask(ctx, question, chat.Options{MaxTokens: reportTokens, Overflow: opened.Overflow}) {

@@ -1,4 +1,4 @@
-package lab
+package speedrun
 
 import (
 	"context"
@@ -11,8 +11,9 @@ import (
 	"slices"
 
 	"tandem/workbench/checkpoint"
-	"tandem/workbench/data"
 	"tandem/workbench/eval"
+	"tandem/workbench/lab"
+	"tandem/workbench/runlog"
 	"tandem/workbench/train"
 )
 
@@ -24,7 +25,7 @@ type maker struct {
 
 func (s *speedrun) makers() map[string]maker {
 	return map[string]maker{
-		stageTokenizer: {func() (bool, error) { return s.has(tokenizerFile) }, s.makeTokenizer},
+		stageTokenizer: {func() (bool, error) { return s.has(lab.TokenizerFile) }, s.makeTokenizer},
 		stageBase:      {s.baseDone, s.makeBase},
 		stageSFT:       {func() (bool, error) { return isTrained(s.state.Plan.Tuned) }, s.makeTuned},
 		stageEval:      {s.evaluated, s.evaluate},
@@ -50,32 +51,31 @@ const mostReadings = 4
 // makeTokenizer trains the tokenizer and tokenises the corpus; both go to the cache, where trainings find them.
 func (s *speedrun) makeTokenizer(ctx context.Context) error {
 	c := s.state.Plan.Config
-	corpus, err := prepare(ctx, c.Data, c.Model.Vocab, nil, s.options.Say)
+	tok, learned, err := lab.PrepareCorpus(ctx, c.Data, c.Model.Vocab, s.options.Say)
 	if err != nil {
 		return err
 	}
-	defer corpus.shards.Close()
 	tokens := c.Train.Steps * c.Train.Batch * c.Train.Accumulate * c.Model.Resolved().Context
-	if times := float64(tokens) / float64(max(1, corpus.shards.Tokens(data.Train))); times > mostReadings {
+	if times := float64(tokens) / float64(max(1, learned)); times > mostReadings {
 		s.options.Say(fmt.Sprintf("the base will read the corpus %.0f times: more text would teach it more; --data climbmix is half a billion tokens", times))
 	}
-	part := filepath.Join(s.folder, tokenizerFile+partSuffix)
-	if err := corpus.tokenizer.Save(part); err != nil {
+	part := filepath.Join(s.folder, lab.TokenizerFile+partSuffix)
+	if err := tok.Save(part); err != nil {
 		return err
 	}
-	return os.Rename(part, filepath.Join(s.folder, tokenizerFile))
+	return os.Rename(part, filepath.Join(s.folder, lab.TokenizerFile))
 }
 
 // runProgress is how far a training's folder is.
 type runProgress struct {
-	run  *Run            // nil without a checkpoint
+	run  *lab.Run        // nil without a checkpoint
 	loop train.LoopState // as of its newest checkpoint
 	// exists says that there is a folder, done that all steps are.
 	exists, done bool
 }
 
 func progressOf(name string) (t runProgress, err error) {
-	folder := runFolder(name)
+	folder := lab.RunFolder(name)
 	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
 		return t, nil
 	}
@@ -87,7 +87,7 @@ func progressOf(name string) (t runProgress, err error) {
 	if err != nil || len(entries) == 0 {
 		return t, err
 	}
-	if t.run, err = OpenRun(folder); err != nil {
+	if t.run, err = lab.OpenRun(folder); err != nil {
 		return t, err
 	}
 	text, err := os.ReadFile(filepath.Join(entries[0].Dir, "state.json"))
@@ -114,21 +114,21 @@ func (s *speedrun) baseDone() (bool, error) {
 	}
 	tuned, err := progressOf(s.state.Plan.Tuned)
 	if err == nil && tuned.exists {
-		err = fmt.Errorf("speedrun: the base is gone and %s, which was tuned from it, is there; remove that too, or choose another --run NAME", runFolder(s.state.Plan.Tuned))
+		err = fmt.Errorf("speedrun: the base is gone and %s, which was tuned from it, is there; remove that too, or choose another --run NAME", lab.RunFolder(s.state.Plan.Tuned))
 	}
 	return false, err
 }
 
 // begin finds out whether a training is to be resumed: then it gives its run. A folder that the speedrun made and that
 // holds no checkpoint is removed.
-func (s *speedrun) begin(name string) (*Run, error) {
+func (s *speedrun) begin(name string) (*lab.Run, error) {
 	t, err := progressOf(name)
 	if err != nil || t.run != nil || !t.exists {
 		return t.run, err
 	}
-	folder := runFolder(name)
-	if heldLock(filepath.Join(folder, lockFile)) {
-		return nil, fmt.Errorf("speedrun: %s is being written by %s; wait for it, or stop it", name, holderOf(filepath.Join(folder, lockFile)))
+	folder := lab.RunFolder(name)
+	if writer := runlog.WriterOf(folder); writer != "" {
+		return nil, fmt.Errorf("speedrun: %s is being written by %s; wait for it, or stop it", name, writer)
 	}
 	s.options.Say(fmt.Sprintf("%s ended before its first checkpoint and begins anew", name))
 	if err := os.RemoveAll(folder); err != nil {
@@ -146,12 +146,12 @@ func (s *speedrun) makeBase(ctx context.Context) error {
 	if run != nil {
 		c = run.Info.Config
 	}
-	_, err = TrainConfig(ctx, c, TrainOptions{Resume: run, Command: s.options.Command, Say: s.options.Say, Report: s.options.Report})
+	_, err = lab.TrainConfig(ctx, c, lab.TrainOptions{Resume: run, Command: s.options.Command, Say: s.options.Say, Report: s.options.Report})
 	return err
 }
 
 // base opens the finished base for a later stage.
-func (s *speedrun) base() (*Run, error) {
+func (s *speedrun) base() (*lab.Run, error) {
 	t, err := progressOf(s.state.Plan.Base)
 	if err == nil && !t.done {
 		err = fmt.Errorf("speedrun: its base %s is not finished; do the stage %s before", s.state.Plan.Base, stageBase)
@@ -169,17 +169,17 @@ func (s *speedrun) makeTuned(ctx context.Context) error {
 		return err
 	}
 	plan := s.state.Plan
-	o := TuneOptions{Resume: run, Command: s.options.Command, Say: s.options.Say, Report: s.options.Report}
+	o := lab.TuneOptions{Resume: run, Command: s.options.Command, Say: s.options.Say, Report: s.options.Report}
 	if run != nil {
-		_, err = Tune(ctx, run.Info.Config, o)
+		_, err = lab.Tune(ctx, run.Info.Config, o)
 		return err
 	}
-	c := TuneConfig(parent)
+	c := lab.TuneConfig(parent)
 	c.Name, c.Run, c.Data = plan.Tuned, plan.Tuned, plan.Conversations
 	c.Train.Batch, c.Train.Accumulate, c.Train.LRScale = plan.Tuning.Batch, 1, plan.Tuning.LRScale
 	c.Train.SaveEvery, c.Train.EvalEvery = share(plan.Tuning.MostSteps, saves), share(plan.Tuning.MostSteps, validations)
 	o.Parent, o.Epochs, o.MostSteps = parent, s.options.Epochs, plan.Tuning.MostSteps
-	_, err = Tune(ctx, c, o)
+	_, err = lab.Tune(ctx, c, o)
 	return err
 }
 
@@ -217,12 +217,12 @@ func (s *speedrun) evaluated() (bool, error) {
 }
 
 // evaluationOf reads the report on a run's last checkpoint.
-func evaluationOf(t runProgress) (*EvalReport, error) {
+func evaluationOf(t runProgress) (*lab.EvalReport, error) {
 	entries, _, err := checkpoint.List(t.run.Folder)
 	if err != nil {
 		return nil, err
 	}
-	return eval.OpenReport(filepath.Join(t.run.Folder, evalFolder, filepath.Base(entries[0].Dir)))
+	return eval.OpenReport(filepath.Join(t.run.Folder, lab.EvalFolder, filepath.Base(entries[0].Dir)))
 }
 
 func (s *speedrun) evaluate(ctx context.Context) error {
@@ -236,15 +236,15 @@ func (s *speedrun) evaluate(ctx context.Context) error {
 	o, c := s.options, s.state.Plan.Config
 	for _, t := range runs {
 		tasks := o.Tasks
-		if !t.run.tuned() { // a base cannot answer yet
-			if tasks = slices.DeleteFunc(slices.Clone(tasks), isAsked); len(tasks) < len(o.Tasks) && len(tasks) == 0 {
-				tasks = []string{taskBits}
+		if !t.run.Tuned() { // a base cannot answer yet
+			if tasks = slices.DeleteFunc(slices.Clone(tasks), lab.IsAsked); len(tasks) < len(o.Tasks) && len(tasks) == 0 {
+				tasks = []string{lab.TaskBits}
 			}
 		}
 		s.options.Say("evaluating " + t.run.Name)
-		if _, err := Evaluate(ctx, t.run, c.Backend, EvalOptions{
+		if _, err := lab.Evaluate(ctx, t.run, c.Backend, lab.EvalOptions{
 			Tasks: tasks, Data: o.TasksData, Limit: o.Limit, Corpus: c.Data, Say: o.Say, Count: o.Count,
-			Answers: EvalAnswers{Tokens: taskTokens},
+			Answers: lab.EvalAnswers{Tokens: taskTokens},
 		}); err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-package lab
+package speedrun
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 
 	"tandem/models"
 	"tandem/workbench/config"
+	"tandem/workbench/lab"
 	"tandem/workbench/train"
 	"tandem/xla"
 )
@@ -31,12 +32,12 @@ const (
 // findSpeed predicts for a card, and measures passes elsewhere.
 func (p *planner) findSpeed(ctx context.Context) (speed, error) {
 	if p.card != nil {
-		report, err := Memory(p.config, p.card)
+		report, err := lab.Memory(p.config, p.card)
 		if err != nil {
 			return speed{}, err
 		}
 		return speed{report.Card.Speed.TokensPerSecond, report.Training.Bytes, "predicted for " + p.card.Name, fmt.Sprintf(
-			"predicted for %s, of %s", p.card.Name, gibibytes(p.card.Available()))}, nil
+			"predicted for %s, of %s", p.card.Name, lab.Size(p.card.Available()))}, nil
 	}
 	device, err := xla.Open(p.config.Backend)
 	if err != nil {
@@ -126,8 +127,8 @@ func noise(tokens, vocab int) train.Batch {
 
 // available says in words how much memory is free.
 func available() string {
-	if free, ok := freeMemory(); ok {
-		return fmt.Sprintf("; %s are free beside it", gibibytes(free))
+	if free, ok := lab.FreeMemory(); ok {
+		return fmt.Sprintf("; %s are free beside it", lab.Size(free))
 	}
 	return ""
 }

@@ -1,4 +1,4 @@
-package lab
+package speedrun
 
 import (
 	"context"
@@ -11,12 +11,14 @@ import (
 
 	"tandem/models"
 	"tandem/workbench/config"
+	"tandem/workbench/lab"
+	"tandem/workbench/runlog"
 )
 
-func planFor(t *testing.T, card string, overrides ...string) (SpeedrunPlan, error) {
+func planFor(t *testing.T, card string, overrides ...string) (Plan, error) {
 	t.Helper()
 	t.Chdir(t.TempDir())
-	return PlanSpeedrun(context.Background(), SpeedrunOptions{SpeedrunWish: SpeedrunWish{
+	return MakePlan(context.Background(), Options{Wish: Wish{
 		GPU: card, Overrides: append([]string{"backend=go"}, overrides...),
 	}})
 }
@@ -29,11 +31,11 @@ func TestAPlanForACardFitsItAndItsNumbersAgree(t *testing.T) {
 				require.NoError(t, err)
 				gpu, err := models.GPUByName(card)
 				require.NoError(t, err)
-				report, err := Memory(plan.Config, &gpu)
+				report, err := lab.Memory(plan.Config, &gpu)
 				require.NoError(t, err, "it fits")
 				tuned := *plan.Config
 				tuned.Train.Batch, tuned.Train.Accumulate = plan.Tuning.Batch, 1
-				_, err = Memory(&tuned, &gpu)
+				_, err = lab.Memory(&tuned, &gpu)
 				require.NoError(t, err, "so does its tuning")
 
 				value := map[string]float64{}
@@ -66,7 +68,7 @@ func TestMinutesBoundTheStepsByThePredictedSpeed(t *testing.T) {
 }
 
 func TestMinutesOnThisMachinesCardGoByTheSpeedThatIsMeasured(t *testing.T) {
-	o := SpeedrunOptions{SpeedrunWish: SpeedrunWish{GPU: "h100", Overrides: []string{
+	o := Options{Wish: Wish{GPU: "h100", Overrides: []string{
 		"backend=go", "pattern=TM", "width=16", "vocab=300", "context=16", "batch=2", "accumulate=2", "minutes=0.01"}}}.resolved()
 	p, err := o.planner()
 	require.NoError(t, err)
@@ -126,28 +128,28 @@ func TestWhatALateStageNeedsIsLookedForBeforeTheBaseIsTrained(t *testing.T) {
 	empty := filepath.Join(folder, "empty.jsonl")
 	require.NoError(t, os.WriteFile(empty, nil, 0o644))
 	for name, c := range map[string]struct {
-		wish SpeedrunWish
+		wish Wish
 		want string
 	}{
-		"a task without its examples":       {SpeedrunWish{Tasks: []string{"gsm8k"}}, "speedrun: tasks: gsm8k needs examples; give tasks_data, a folder that holds gsm8k.jsonl"},
-		"a task whose file is not there":    {SpeedrunWish{Tasks: []string{"mmlu"}, TasksData: folder}, "speedrun: tasks: mmlu needs examples; give tasks_data, a folder that holds mmlu.jsonl"},
-		"a task whose corpus is not there":  {SpeedrunWish{Tasks: []string{"gsm8k=nowhere.jsonl"}}, `speedrun: tasks: gsm8k: open corpus "nowhere.jsonl"`},
-		"a task that needs its bundle":      {SpeedrunWish{Tasks: []string{"core/quiz"}, TasksData: folder}, "speedrun: tasks: core/quiz needs its bundle; give tasks_data"},
-		"a task that runs code":             {SpeedrunWish{Tasks: []string{"humaneval=quiz.jsonl"}}, "speedrun: tasks: humaneval=quiz.jsonl runs code that the model writes, and a speedrun never does"},
-		"a group with one that runs code":   {SpeedrunWish{Tasks: []string{"chat"}}, "speedrun: tasks: chat runs code that the model writes"},
-		"a file without a conversation":     {SpeedrunWish{Conversations: empty}, "empty.jsonl: there is no conversation in it"},
-		"a task that does not exist":        {SpeedrunWish{Tasks: []string{"bpb", "chess"}}, `speedrun: tasks: unknown task "chess"; there are bpb`},
-		"a folder of tasks that is not":     {SpeedrunWish{TasksData: "nowhere"}, `speedrun: tasks_data "nowhere": stat nowhere: no such file or directory; give a folder`},
-		"a file that does not exist":        {SpeedrunWish{Conversations: "nowhere.jsonl"}, `speedrun: open conversations "nowhere.jsonl": no such file or folder; give godoc-chat`},
-		"a second file that does not exist": {SpeedrunWish{Conversations: good + ", nowhere.jsonl"}, `open conversations "nowhere.jsonl"`},
-		"a file of no known format":         {SpeedrunWish{Conversations: strange}, `strange.jsonl:1: the fields text are of no known format`},
-		"a conversation that is refused":    {SpeedrunWish{Conversations: good}, ""},
-		"a dataset that is elsewhere":       {SpeedrunWish{Conversations: "hf:owner/name"}, ""},
+		"a task without its examples":       {Wish{Tasks: []string{"gsm8k"}}, "speedrun: tasks: gsm8k needs examples; give tasks_data, a folder that holds gsm8k.jsonl"},
+		"a task whose file is not there":    {Wish{Tasks: []string{"mmlu"}, TasksData: folder}, "speedrun: tasks: mmlu needs examples; give tasks_data, a folder that holds mmlu.jsonl"},
+		"a task whose corpus is not there":  {Wish{Tasks: []string{"gsm8k=nowhere.jsonl"}}, `speedrun: tasks: gsm8k: open corpus "nowhere.jsonl"`},
+		"a task that needs its bundle":      {Wish{Tasks: []string{"core/quiz"}, TasksData: folder}, "speedrun: tasks: core/quiz needs its bundle; give tasks_data"},
+		"a task that runs code":             {Wish{Tasks: []string{"humaneval=quiz.jsonl"}}, "speedrun: tasks: humaneval=quiz.jsonl runs code that the model writes, and a speedrun never does"},
+		"a group with one that runs code":   {Wish{Tasks: []string{"chat"}}, "speedrun: tasks: chat runs code that the model writes"},
+		"a file without a conversation":     {Wish{Conversations: empty}, "empty.jsonl: there is no conversation in it"},
+		"a task that does not exist":        {Wish{Tasks: []string{"bpb", "chess"}}, `speedrun: tasks: unknown task "chess"; there are bpb`},
+		"a folder of tasks that is not":     {Wish{TasksData: "nowhere"}, `speedrun: tasks_data "nowhere": stat nowhere: no such file or directory; give a folder`},
+		"a file that does not exist":        {Wish{Conversations: "nowhere.jsonl"}, `speedrun: open conversations "nowhere.jsonl": no such file or folder; give godoc-chat`},
+		"a second file that does not exist": {Wish{Conversations: good + ", nowhere.jsonl"}, `open conversations "nowhere.jsonl"`},
+		"a file of no known format":         {Wish{Conversations: strange}, `strange.jsonl:1: the fields text are of no known format`},
+		"a conversation that is refused":    {Wish{Conversations: good}, ""},
+		"a dataset that is elsewhere":       {Wish{Conversations: "hf:owner/name"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
 			c.wish.Overrides = []string{"backend=go", "depth=2", "steps=4"}
-			_, err := Speedrun(context.Background(), SpeedrunOptions{Name: "one", SpeedrunWish: c.wish, Stages: []string{stageReport}})
+			_, err := Make(context.Background(), Options{Name: "one", Wish: c.wish, Stages: []string{stageReport}})
 			require.Error(t, err)
 			if c.want == "" {
 				require.NotContains(t, err.Error(), "conversations")
@@ -161,9 +163,9 @@ func TestWhatALateStageNeedsIsLookedForBeforeTheBaseIsTrained(t *testing.T) {
 
 func TestABatchThatDoesNotFitIsRefusedWithOneThatDoes(t *testing.T) {
 	_, err := planFor(t, "rtx3070", "depth=12", "batch=64")
-	require.ErrorIs(t, err, ErrTooSmall)
+	require.ErrorIs(t, err, lab.ErrTooSmall)
 	require.ErrorContains(t, err, "the fastest that fits is --batch ")
-	if _, known := freeMemory(); known {
+	if _, known := lab.FreeMemory(); known {
 		_, err = planFor(t, "", "batch=1000000")
 		require.ErrorContains(t, err, "free; --batch ")
 	}
@@ -175,7 +177,7 @@ func TestADamagedStateIsRefusedAndNamed(t *testing.T) {
 			t.Chdir(t.TempDir())
 			require.NoError(t, os.MkdirAll("runs/one", 0o755))
 			require.NoError(t, os.WriteFile("runs/one/speedrun.json", []byte(text), 0o644))
-			_, err := Speedrun(context.Background(), SpeedrunOptions{Name: "one", SpeedrunWish: SpeedrunWish{Overrides: []string{"backend=go"}}})
+			_, err := Make(context.Background(), Options{Name: "one", Wish: Wish{Overrides: []string{"backend=go"}}})
 			require.ErrorContains(t, err, filepath.Join("runs", "one", "speedrun.json"))
 			require.ErrorContains(t, err, "choose another --run NAME")
 		})
@@ -184,16 +186,16 @@ func TestADamagedStateIsRefusedAndNamed(t *testing.T) {
 
 func TestASpeedrunThatCouldNotBeginLocksNothing(t *testing.T) {
 	t.Chdir(t.TempDir())
-	o := SpeedrunOptions{Name: "one", Stages: []string{stageReport}, SpeedrunWish: SpeedrunWish{
+	o := Options{Name: "one", Stages: []string{stageReport}, Wish: Wish{
 		Overrides: []string{"backend=go", "pattern=T", "width=16", "vocab=300", "context=16", "steps=1"},
 	}}
-	full := filepath.Join(RunsFolder, "one", speedrunFile+partSuffix)
+	full := filepath.Join(lab.RunsFolder, "one", speedrunFile+partSuffix)
 	require.NoError(t, os.MkdirAll(full, 0o755)) // the file cannot be written, as on a full disk
-	_, err := Speedrun(context.Background(), o)
+	_, err := Make(context.Background(), o)
 	require.ErrorContains(t, err, "write ")
-	require.False(t, heldLock(filepath.Join(RunsFolder, "one", lockFile)))
+	require.Empty(t, runlog.WriterOf(filepath.Join(lab.RunsFolder, "one")))
 	require.NoError(t, os.Remove(full))
-	_, err = Speedrun(context.Background(), o)
+	_, err = Make(context.Background(), o)
 	require.ErrorContains(t, err, "its base one-base is not finished")
 }
 
@@ -201,13 +203,13 @@ func TestAFolderOfSomethingElseIsLeftAlone(t *testing.T) {
 	for _, folder := range []string{"one", "one-base", "one-sft"} {
 		t.Run(folder, func(t *testing.T) {
 			t.Chdir(t.TempDir())
-			file := filepath.Join(RunsFolder, folder, "thesis.txt")
+			file := filepath.Join(lab.RunsFolder, folder, "thesis.txt")
 			require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
 			require.NoError(t, os.WriteFile(file, nil, 0o644))
-			_, err := Speedrun(context.Background(), SpeedrunOptions{Name: "one", SpeedrunWish: SpeedrunWish{
+			_, err := Make(context.Background(), Options{Name: "one", Wish: Wish{
 				Overrides: []string{"backend=go", "pattern=T", "width=16", "vocab=300", "context=16", "steps=1"},
 			}})
-			require.ErrorContains(t, err, fmt.Sprintf("%s exists and is not of this speedrun", filepath.Join(RunsFolder, folder)))
+			require.ErrorContains(t, err, fmt.Sprintf("%s exists and is not of this speedrun", filepath.Join(lab.RunsFolder, folder)))
 			require.FileExists(t, file)
 		})
 	}
@@ -217,15 +219,15 @@ func TestAPlanThatIsCancelledIsInterrupted(t *testing.T) {
 	t.Chdir(t.TempDir())
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err := PlanSpeedrun(ctx, SpeedrunOptions{SpeedrunWish: SpeedrunWish{Overrides: []string{"backend=go", "pattern=T", "width=16", "vocab=300", "context=16"}}})
-	require.ErrorIs(t, err, ErrInterrupted)
+	_, err := MakePlan(ctx, Options{Wish: Wish{Overrides: []string{"backend=go", "pattern=T", "width=16", "vocab=300", "context=16"}}})
+	require.ErrorIs(t, err, lab.ErrInterrupted)
 	require.ErrorContains(t, err, "interrupted in planning")
-	require.NoDirExists(t, RunsFolder)
+	require.NoDirExists(t, lab.RunsFolder)
 }
 
 func TestATrainingThatWasKilledBeforeItsFirstCheckpointBeginsAnewAndADamagedOneIsKept(t *testing.T) {
 	t.Chdir(t.TempDir())
-	s := &speedrun{options: SpeedrunOptions{}.resolved()}
+	s := &speedrun{options: Options{}.resolved()}
 	require.NoError(t, os.MkdirAll("runs/early", 0o755))
 	require.NoError(t, os.WriteFile("runs/early/metrics.jsonl", nil, 0o644))
 	run, err := s.begin("early")
@@ -237,4 +239,13 @@ func TestATrainingThatWasKilledBeforeItsFirstCheckpointBeginsAnewAndADamagedOneI
 	_, err = s.begin("damaged")
 	require.ErrorContains(t, err, "damaged has only checkpoints that cannot be used, such as step-000005")
 	require.DirExists(t, "runs/damaged/step-000005")
+}
+
+func TestASpeedrunAtAPathMayEndInASeparatorAndIsCalledByItsPath(t *testing.T) {
+	t.Chdir(t.TempDir())
+	plan, err := MakePlan(context.Background(), Options{Name: "out/", Wish: Wish{GPU: "h100"}})
+	require.NoError(t, err)
+	require.Equal(t, []string{"./out-base", "./out-sft"}, []string{plan.Base, plan.Tuned})
+	report := Report{Plan: plan, Base: &RunReport{Run: "out-base", Steps: 2}, Tuned: &RunReport{Run: "out-sft"}}
+	require.Equal(t, []string{"workbench chat ./out-sft", "workbench serve ./out-sft", "workbench train --resume --run ./out-base --steps 4"}, report.Commands())
 }

@@ -1,4 +1,4 @@
-package lab
+package speedrun
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ func (p *planner) explain() {
 		if p.given[key] {
 			formula = "given"
 		}
-		p.plan.Values = append(p.plan.Values, SpeedrunValue{key, value, formula})
+		p.plan.Values = append(p.plan.Values, Value{key, value, formula})
 	}
 	for _, derived := range p.config.Derived() {
 		switch derived.Key {
@@ -76,7 +76,7 @@ func (p *planner) explainRates(add func(key string, value float64, formula strin
 	narrow := math.Sqrt(768 / float64(p.model.Config.Width))
 	add("lr_scale", t.LRScale, config.LRScaleFormula)
 	effective := func(key string, base, factor float64, formula string) {
-		p.plan.Values = append(p.plan.Values, SpeedrunValue{key, base * t.LRScale * factor, fmt.Sprintf(formula, base)})
+		p.plan.Values = append(p.plan.Values, Value{key, base * t.LRScale * factor, fmt.Sprintf(formula, base)})
 	}
 	effective("matrix_lr in effect", t.MatrixLR, 1, "%g · lr_scale (Muon)")
 	effective("embedding_lr in effect", t.EmbeddingLR, narrow, "%g · lr_scale · √(768 / width)")
@@ -96,7 +96,7 @@ func (p *planner) estimate() {
 	rate := p.speed.tokensPerSecond
 	base := float64(t.Steps*p.perStep()) / rate
 	most := float64(tuning.MostSteps*tuning.Batch*p.model.Config.Context) / rate
-	p.plan.Estimates = []SpeedrunValue{
+	p.plan.Estimates = []Value{
 		{"tokens_per_second", math.Round(rate), p.speed.from},
 		{"base_seconds", math.Round(base), "steps · tokens_per_step / tokens_per_second, without compiling and validating"},
 		{"sft_seconds", math.Round(most), "at most, by sft_steps; tokenizer and evaluation depend on the data and come on top"},

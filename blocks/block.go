@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"sort"
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
@@ -213,16 +212,4 @@ func checkChannels(key string, option int, of string, size int) error {
 		return fmt.Errorf("%s %d: times %s %d is %d channels; at most %d are supported", key, option, of, size, channels, mostChannels)
 	}
 	return nil
-}
-
-// OptionKeys lists the configuration keys of a kind's options, sorted: the json names of its fields.
-func OptionKeys(config Config) []string {
-	typ := reflect.TypeOf(config).Elem()
-	var keys []string
-	for i := range typ.NumField() {
-		key, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
-		keys = append(keys, key)
-	}
-	sort.Strings(keys)
-	return keys
 }

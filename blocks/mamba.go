@@ -138,8 +138,8 @@ func (m *mamba) Weights() []Weight {
 		matrix("mamba.x", m.inner, m.DtRank+2*m.states, Uniform(inputBound(m.inner))),
 		matrix("mamba.dt", m.DtRank, m.inner, Uniform(1/math.Sqrt(float64(m.DtRank)))),
 		vector("mamba.dt_bias", GroupScalar, InverseSoftplus(1e-3, 1e-1), m.inner),
-		vector("mamba.a_log", GroupNoDecay, LogIndex(), m.inner, m.states),
-		vector("mamba.d", GroupNoDecay, One(), m.inner),
+		vector("mamba.a_log", GroupScalar, LogIndex(), m.inner, m.states),
+		vector("mamba.d", GroupScalar, One(), m.inner),
 		matrix("mamba.out", m.inner, m.width, Zero()),
 	}
 	if m.MLP {

@@ -12,11 +12,10 @@ import (
 type Group string
 
 const (
-	GroupMatrix    Group = "matrix"     // Muon
-	GroupEmbedding Group = "embedding"  // AdamW with the embedding's learning rate
-	GroupHead      Group = "head"       // AdamW with the head's learning rate
-	GroupScalar    Group = "scalar"     // AdamW with the scalars' learning rate
-	GroupNoDecay   Group = "none-decay" // as Scalar, never decayed: A and D of the Mamba block
+	GroupMatrix    Group = "matrix"    // Muon
+	GroupEmbedding Group = "embedding" // AdamW with the embedding's learning rate
+	GroupHead      Group = "head"      // AdamW with the head's learning rate
+	GroupScalar    Group = "scalar"    // AdamW with the scalars' learning rate
 )
 
 // Weight declares one tensor. The list a block or model returns drives initialisation, counting, optimizers,

@@ -3,6 +3,7 @@ package models_test
 import (
 	"encoding/json"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/gomlx/compute/dtypes"
@@ -69,6 +70,24 @@ func TestAnUntrainedModelIsAsUnsureAsItCanBe(t *testing.T) {
 		require.InDelta(t, math.Log(32), nats, 1e-6)
 	}
 	require.Zero(t, each[3], "an ignored target has no loss")
+}
+
+func TestAScoreOverALargeVocabularyKeepsItsDigits(t *testing.T) {
+	const vocab = 1 << 16
+	model := build(t, "T", models.Config{Width: 16, Vocab: vocab, Context: 4})
+	inputs := weightTensors(model)
+	inputs[1] = testkit.Float(testkit.Random(rand.New(rand.NewPCG(1, 2)), 16*vocab, 1e-4), 16, vocab) // tokens nearly as likely as each other
+	inputs = append(inputs, testkit.Int([]int32{1, 2, 3}, 1, 3), testkit.Int([]int32{1}, 1), testkit.Int([]int32{7}, 1))
+	got := testkit.Run(t, testkit.Device(t), inputs, func(n []*graph.Node) []*graph.Node {
+		weights, rest := n[:len(n)-3], n[len(n)-3:]
+		logProb, _ := model.Score(dtypes.Float32, weights, rest[0], rest[1], rest[2])
+		return []*graph.Node{logProb, model.Forward(dtypes.Float32, weights, rest[0], nil)}
+	})
+	logits, sum := got[1][vocab:2*vocab], 0.0
+	for _, logit := range logits {
+		sum += math.Exp(logit)
+	}
+	require.InDelta(t, logits[7]-math.Log(sum), got[0][0], 1e-5)
 }
 
 func weightTensors(model *models.Model) []*tensors.Tensor {

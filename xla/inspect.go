@@ -16,7 +16,7 @@ type Found struct {
 	Detail string `json:"detail"`
 }
 
-// Inspect looks for every kind of backend without opening any but the one that is asked for by Open.
+// Inspect looks for every kind of backend and opens none.
 func Inspect() []Found {
 	var found []Found
 	for _, kind := range []string{"cuda", "cpu"} {

@@ -97,6 +97,10 @@ func Install(kind string) error {
 	if err := Try(func() error { return install("", true, installer.Normal) }); err != nil {
 		return fmt.Errorf("install backend %s: %w", kind, err)
 	}
+	// The installer does nothing, and says nothing, where it finds no GPU.
+	if _, err := pluginPath(kind); err != nil {
+		return fmt.Errorf("install backend %s: %w", kind, err)
+	}
 	return nil
 }
 

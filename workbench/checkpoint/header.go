@@ -21,9 +21,8 @@ type tensorInfo struct {
 
 // header is a validated safetensors header: the tensors, in the order of their data, cover the data exactly.
 type header struct {
-	tensors   []tensorInfo
-	metadata  map[string]string
-	dataStart int64 // offset in the file of the first byte after the header
+	tensors  []tensorInfo
+	metadata map[string]string
 }
 
 // readHeader reads and validates the header of a file of size bytes. Nothing in the file is believed before it has
@@ -52,8 +51,7 @@ func readHeader(r io.Reader, size int64) (header, error) {
 	if err != nil {
 		return header{}, fmt.Errorf("header: %w", err)
 	}
-	h.dataStart = 8 + int64(length)
-	return h, checkCover(h.tensors, size-h.dataStart)
+	return h, checkCover(h.tensors, size-8-int64(length))
 }
 
 func parseHeader(text []byte) (header, error) {

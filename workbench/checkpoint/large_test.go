@@ -1,10 +1,10 @@
 package checkpoint
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,25 +30,11 @@ func TestATensorBehindThreeGiBIsFound(t *testing.T) {
 	const first = 3 << 30
 	header := fmt.Sprintf(`{"a":{"dtype":"U8","shape":[%d],"data_offsets":[0,%d]},"b":{"dtype":"U8","shape":[4],"data_offsets":[%d,%d]}}`,
 		first, first, first, first+4)
-	path := filepath.Join(t.TempDir(), "sparse.safetensors")
-	f, err := os.Create(path)
+	file := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
+	file = append(file, header...)
+	h, err := readHeader(bytes.NewReader(file), int64(len(file))+first+4)
 	require.NoError(t, err)
-	defer f.Close()
-	require.NoError(t, binary.Write(f, binary.LittleEndian, uint64(len(header))))
-	_, err = f.WriteString(header)
-	require.NoError(t, err)
-	if _, err = f.WriteAt([]byte("last"), int64(8+len(header)+first)); err != nil {
-		t.Skipf("this file system takes no sparse file of 3 GiB: %v", err)
-	}
-	file, err := OpenSafetensors(path)
-	require.NoError(t, err)
-	defer file.Close()
-	_, size, err := file.Info("a")
-	require.NoError(t, err)
-	require.Equal(t, int64(first), size)
-	b, err := file.Read("b")
-	require.NoError(t, err)
-	require.Equal(t, "last", string(b.Data))
+	require.Equal(t, []tensorInfo{{"a", "U8", []int{first}, 0, first}, {"b", "U8", []int{4}, first, first + 4}}, h.tensors)
 }
 
 func TestATensorOfMoreThanTwoGiBSurvivesSaveAndLoad(t *testing.T) {

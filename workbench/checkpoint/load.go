@@ -20,15 +20,6 @@ func Load(dir string) (Snapshot, error) {
 	return s, nil
 }
 
-// LoadModel is Load without the optimizer, whose file is not looked at and may be missing.
-func LoadModel(dir string) (Snapshot, error) {
-	s, err := load(dir, modelFiles)
-	if err != nil {
-		return Snapshot{}, fmt.Errorf("load model of checkpoint %s: %w", dir, err)
-	}
-	return s, nil
-}
-
 // Verify reads every file of the checkpoint in dir and compares it with its checksum.
 func Verify(dir string) error {
 	_, err := readFiles(dir, contentFiles, func(_ string, r io.Reader, _ int64) error {

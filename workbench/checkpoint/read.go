@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 )
 
 // ReadSafetensors reads a whole safetensors file: its tensors in the order of their data, and its metadata (nil where
@@ -55,68 +54,3 @@ func openRegular(path string) (*os.File, int64, error) {
 	}
 	return f, stat.Size(), nil
 }
-
-// File is an open safetensors file whose tensors are read when asked for. It is safe for concurrent use.
-type File struct {
-	file  *os.File
-	head  header
-	index map[string]int
-}
-
-// OpenSafetensors opens a safetensors file and reads its header only. The caller closes it.
-func OpenSafetensors(path string) (*File, error) {
-	f, size, err := openRegular(path)
-	if err != nil {
-		return nil, err
-	}
-	head, err := readHeader(f, size)
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("open %s: %w", path, err)
-	}
-	index := make(map[string]int, len(head.tensors))
-	for i, info := range head.tensors {
-		index[info.name] = i
-	}
-	return &File{file: f, head: head, index: index}, nil
-}
-
-// Names lists the tensors in the order of their data.
-func (f *File) Names() []string {
-	names := make([]string, len(f.head.tensors))
-	for i, info := range f.head.tensors {
-		names[i] = info.name
-	}
-	return names
-}
-
-// Metadata is the text stored in the header, nil where there is none. It belongs to the file: do not change it.
-func (f *File) Metadata() map[string]string { return f.head.metadata }
-
-// Info describes the named tensor, with Data nil, and its size in bytes.
-func (f *File) Info(name string) (Tensor, int64, error) {
-	i, ok := f.index[name]
-	if !ok {
-		return Tensor{}, 0, fmt.Errorf("read %s: no tensor %q; the file has %d tensors, see Names",
-			f.file.Name(), name, len(f.index))
-	}
-	info := f.head.tensors[i]
-	return Tensor{Name: info.name, DType: info.dtype, Shape: slices.Clone(info.shape)}, info.end - info.begin, nil
-}
-
-// Read reads the named tensor.
-func (f *File) Read(name string) (Tensor, error) {
-	t, size, err := f.Info(name)
-	if err != nil {
-		return Tensor{}, err
-	}
-	t.Data = make([]byte, size)
-	at := f.head.dataStart + f.head.tensors[f.index[name]].begin
-	if _, err := io.ReadFull(io.NewSectionReader(f.file, at, size), t.Data); err != nil {
-		return Tensor{}, fmt.Errorf("read %s: tensor %q: %w", f.file.Name(), name, err)
-	}
-	return t, nil
-}
-
-// Close closes the file.
-func (f *File) Close() error { return f.file.Close() }

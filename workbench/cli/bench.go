@@ -76,7 +76,7 @@ func benchTrain() *cobra.Command {
 	command.Flags().IntVar(&o.Repeats, "repeats", 5, "runs to take the median of")
 	command.Flags().Float64Var(&o.PeakTFLOPs, "peak", 0, "the device's matrix peak in TFLOP/s; 0 measures it")
 	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	addConfigFlags(command)
+	addModelFlags(command, "backend", "batch", "accumulate", "checkpoint")
 	return command
 }
 

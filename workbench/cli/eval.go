@@ -140,7 +140,7 @@ func probesCommand() *cobra.Command {
 ` + lab.ProbeNames() + `. The table, the numbers and a plot of each go to --out.
 
 The defaults are for a processor. A larger study, for a GPU:
-  workbench eval probes --patterns T4,M4,TMTM --width 256 --length 256 --lengths 64,128,256,512,1024,2048 --steps 3000 --batch 64`,
+  workbench eval probes --patterns T4,M4,TMTM --width 256 --length 256 --lengths 64,128,256,512,1024,2048 --steps 6000 --batch 64`,
 		Args: atMost(0, "no argument"),
 		RunE: func(command *cobra.Command, _ []string) error {
 			study, err := lab.RunProbes(command.Context(), s, backend, folder, func(line string) { fmt.Fprintln(os.Stderr, line) })

@@ -42,7 +42,7 @@ func memoryCommand() *cobra.Command {
 	}
 	command.Flags().StringVar(&gpuName, "gpu", "", "a card such as rtx3060, 4090, l4 or h100, or auto for this machine's")
 	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	addConfigFlags(command)
+	addModelFlags(command, "batch", "accumulate", "checkpoint")
 	command.AddCommand(memoryStates())
 	return command
 }

@@ -41,7 +41,7 @@ func paramsCommand() *cobra.Command {
 	}
 	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	command.Flags().StringVar(&picture, "plot", "", "draw the stack of blocks to this .svg or .png file")
-	addConfigFlags(command)
+	addModelFlags(command)
 	return command
 }
 

@@ -60,12 +60,15 @@ or hf:OWNER/NAME with a question and an answer a row, as GSM8K has them.
 	flags.IntVar(&s.HeldQuestions, "held_questions", 400, "questions to measure on at most")
 	flags.IntVar(&s.HeldSamples, "held_samples", 8, "answers drawn to each of them, for pass@k")
 	flags.IntVar(&s.Rows, "rows", 0, "answers drawn at once (all of a round, at most 128 on CUDA and 32 elsewhere, unless given)")
-	addTuningFlags(command, rlKeys(), "questions, as above (arithmetic unless given)", "optimizer steps (as many as ask each question once unless given)")
+	addTuningFlags(command, rlKeys(), lab.RLConfig, rlAnew, "questions, as above (arithmetic unless given)", "optimizer steps (as many as ask each question once unless given)")
 	return command
 }
 
 // rlSettings are the flags that a resumed training has from its beginning.
 var rlSettings = []string{"questions", "group", "max_tokens", "temperature", "top_k", "kl", "clip", "updates", "held", "held_questions", "held_samples", "rows", "run"}
+
+// rlAnew are the keys that lab.RLConfig sets.
+var rlAnew = []string{"lr_scale", "weight_decay", "warmup", "warmdown", "final_lr", "spike_limit", "eval_every", "save_every", "sample_every"}
 
 // rlKeys are the configuration's that have a meaning: those of sft but for the number of passes, which goes by the answers,
 // and the time, which goes by the steps.

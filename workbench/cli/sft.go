@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -53,15 +54,28 @@ several with commas between.
 	flags.IntVar(&tasks.Limit, "tasks_limit", 24, "examples of a task at most; 0 is all")
 	flags.IntVar(&tasks.Answers.Tokens, "tasks_tokens", 256, "tokens of an answer at most, where a task asks for one")
 	flags.BoolVar(&asJSON, "json", false, "print the result as JSON")
-	addTuningFlags(command, sftKeys(), "conversations, as above (godoc-chat unless given)", "optimizer steps (as many as the epochs take unless given)")
+	addTuningFlags(command, sftKeys(), lab.TuneConfig, sftAnew, "conversations, as above (godoc-chat unless given)", "optimizer steps (as many as the epochs take unless given)")
 	return command
 }
 
-// addTuningFlags adds the keys of a configuration, with what some mean where a run is trained further.
-func addTuningFlags(command *cobra.Command, keys []string, data, steps string) {
-	flags := command.Flags()
+// sftAnew are the keys that lab.TuneConfig sets.
+var sftAnew = []string{"minutes", "lr_scale", "weight_decay", "warmup", "warmdown", "final_lr"}
+
+// addTuningFlags adds the keys of a configuration, with what some mean where a run is trained further. The default of those in
+// anew is what begin sets; of the others it is the run's.
+func addTuningFlags(command *cobra.Command, keys []string, begin func(*lab.Run) *config.Config, anew []string, data, steps string) {
+	flags, usual := command.Flags(), config.Default()
+	values := map[string]any{}
+	for _, row := range begin(&lab.Run{Info: lab.Info{Config: &usual}}).Derived() {
+		values[row.Key] = row.Value
+	}
 	for _, key := range keys {
-		flags.String(key, "", config.Describe(key))
+		about, _, _ := strings.Cut(config.Describe(key), " (")
+		from := "the run's"
+		if slices.Contains(anew, key) {
+			from = fmt.Sprint(values[key])
+		}
+		flags.String(key, "", about+" ("+from+" unless given)")
 	}
 	flags.Lookup("data").Usage = data
 	flags.Lookup("run").Usage = "name under runs/, or path, of the new run's folder"

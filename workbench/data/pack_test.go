@@ -137,7 +137,7 @@ func requireStats(t *testing.T, s Stats, o BatchOptions) {
 	require.Equal(t, s.Batches*int64(o.Batch)*int64(o.Time+1), s.Positions)
 	require.Equal(t, s.Positions, s.Tokens+s.Documents+s.TailBOS+s.EndBOS+s.Padding)
 	require.LessOrEqual(t, s.Cut, s.Documents)
-	require.InDelta(t, 1, s.Utilisation()+s.Overhead()+share(s.Padding, s.Positions), 1e-9)
+	require.InDelta(t, 1, s.Utilisation()+share(s.TailBOS+s.EndBOS, s.Positions)+share(s.Padding, s.Positions), 1e-9)
 }
 
 func TestARowIsPackedByBestFit(t *testing.T) {

@@ -23,12 +23,6 @@ type Stats struct {
 // Utilisation is the share of positions that hold a token of a document or its own BOS.
 func (s Stats) Utilisation() float64 { return share(s.Tokens+s.Documents, s.Positions) }
 
-// Overhead is the share of positions that hold a BOS of packing.
-func (s Stats) Overhead() float64 { return share(s.TailBOS+s.EndBOS, s.Positions) }
-
-// CutShare is the share of documents that were cut.
-func (s Stats) CutShare() float64 { return share(s.Cut, s.Documents) }
-
 func share(part, whole int64) float64 {
 	if whole == 0 {
 		return 0

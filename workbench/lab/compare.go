@@ -167,7 +167,7 @@ func trained(run *Run) (Compared, error) {
 
 // metrics are what a run recorded: nothing if it was not trained here, as an export.
 func (r *Run) metrics() ([]runlog.Record, error) {
-	records, _, err := runlog.Read(filepath.Join(r.Folder, metricsFile))
+	records, _, err := runlog.Read(filepath.Join(r.Folder, runlog.MetricsFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}

@@ -20,7 +20,7 @@ func recordedRun(t *testing.T, name, pattern string, metrics ...string) {
 	folder := filepath.Join(RunsFolder, name)
 	require.NoError(t, runlog.WriteRun(folder, Info{Name: name, Config: c, Pattern: c.Model.Pattern.String()}))
 	if len(metrics) > 0 {
-		require.NoError(t, os.WriteFile(filepath.Join(folder, metricsFile), []byte(strings.Join(metrics, "\n")+"\n"), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(folder, runlog.MetricsFile), []byte(strings.Join(metrics, "\n")+"\n"), 0o600))
 	}
 }
 

@@ -20,10 +20,8 @@ import (
 // RunsFolder is where runs live, below the working directory.
 const RunsFolder = "runs"
 
-const (
-	TokenizerFile = "tokenizer.json"
-	metricsFile   = "metrics.jsonl"
-)
+// TokenizerFile is a run's tokenizer, in Hugging Face's format.
+const TokenizerFile = "tokenizer.json"
 
 // Info is run.json: all that is needed to know what a run was and to continue it.
 type Info struct {
@@ -227,7 +225,7 @@ func newRun(name, base string) (*Run, error) {
 
 // openMetrics opens the run's metrics to go on with them.
 func (r *Run) openMetrics(say func(string)) (*runlog.Writer, error) {
-	log, dropped, err := runlog.Open(filepath.Join(r.Folder, metricsFile))
+	log, dropped, err := runlog.Open(filepath.Join(r.Folder, runlog.MetricsFile))
 	if dropped > 0 {
 		say(fmt.Sprintf("metrics of %s: dropped %d bytes of a line that was cut short", r.Name, dropped))
 	}

@@ -139,7 +139,7 @@ func (l *local) launch(t *sessionTraining, c *config.Config, o TrainOptions) (er
 		return err
 	}
 	if o.Resume != nil {
-		records, _, err := runlog.Read(filepath.Join(o.Resume.Folder, metricsFile))
+		records, _, err := runlog.Read(filepath.Join(o.Resume.Folder, runlog.MetricsFile))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
@@ -216,7 +216,7 @@ func (l *local) Watch(ctx context.Context, name string) iter.Seq2[session.Event,
 			yield(session.Event{}, err)
 			return
 		}
-		records, _, err := runlog.Read(filepath.Join(run.Folder, metricsFile))
+		records, _, err := runlog.Read(filepath.Join(run.Folder, runlog.MetricsFile))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			yield(session.Event{}, err)
 			return

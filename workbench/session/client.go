@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Client is a session in another process. It is a Workbench.
+// Client is a session in another process. It is a Workbench, which says what its methods do.
 type Client struct {
 	place   place
 	http    *http.Client

@@ -52,7 +52,7 @@ type Options struct {
 	// Name is that of the speedrun's folder under runs/, or its path; its runs have the same with -base and -sft. "" is
 	// speedrun-dN, N being the depth.
 	Name string
-	// Stages are those to do, of Stages; none is all.
+	// Stages are those to do, by their names; none is all.
 	Stages []string
 	// Command is the command line, for run.json.
 	Command []string

@@ -3,6 +3,8 @@ package train
 import (
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
+
+	"tandem/xla"
 )
 
 // The guard decides on the device, inside the step, whether an update may happen: not if the loss or the gradient's norm
@@ -10,7 +12,7 @@ import (
 // weights and optimizer as they were. A jump that stays is no spike but other data: skipped steps count in the running
 // mean too, at no more than the limit, so that after a few of them the guard has got used to it.
 
-// guardState is the layout of the guard's vector: running mean and variance of loss and norm, observations, steps
+// The layout of the guard's vector: running mean and variance of loss and norm, observations, steps
 // skipped in a row, steps skipped in all.
 const (
 	guardLossMean = iota
@@ -78,9 +80,9 @@ func deviation(mean, variance *Node) *Node {
 
 // globalNorm is the root of the summed squares of all gradients.
 func globalNorm(gradients []*Node) *Node {
-	sum := ReduceAllSum(Square(gradients[0]))
+	sum := xla.SumAll(Square(gradients[0]))
 	for _, gradient := range gradients[1:] {
-		sum = Add(sum, ReduceAllSum(Square(gradient)))
+		sum = Add(sum, xla.SumAll(Square(gradient)))
 	}
 	return Sqrt(sum)
 }

@@ -11,13 +11,13 @@ import (
 )
 
 // step holds the compiled programs of a training. With one pass a step there is a single program from weights and batch
-// to new weights; with more, each pass adds its gradients and the last program applies their mean. Weights, optimizer
-// state, guard and step counter are donated and stay on the device.
+// to new weights; with more, each pass adds the gradients of its targets' shares in the loss, and the last program applies
+// the sum. Weights, optimizer state, guard and step counter are donated and stay on the device.
 type step struct {
 	device *xla.Device
 	model  *models.Model
 	o      Options
-	// shared steps lower the sum of the targets' losses by their shares, over any number of passes; others the mean.
+	// shared steps take any number of passes, whose batches say their shares; the loss of others is the mean over all targets.
 	shared bool
 	// time is the tokens of a row.
 	time int
@@ -28,8 +28,6 @@ type step struct {
 	score               *xla.Program // of a policy, compiled when it is first needed
 	rates               *tensors.Tensor
 }
-
-// metricColumns is what a step reports: loss, gradient norm, whether it was skipped, skipped in a row.
 
 func newStep(device *xla.Device, model *models.Model, o Options, shared bool, time int) (*step, error) {
 	s := &step{device: device, model: model, o: o, shared: shared, time: time}
@@ -71,11 +69,6 @@ func newStep(device *xla.Device, model *models.Model, o Options, shared bool, ti
 		update := append(append(append([]xla.Input{}, weights...), state...), gradients...)
 		s.update = compile("update", update, func(_ *Graph, in []*Node) []*Node {
 			sums := in[len(in)-count-1:]
-			for i := range sums {
-				if !shared {
-					sums[i] = DivScalar(sums[i], o.Accumulate)
-				}
-			}
 			return s.apply(in[:count], in[count:len(in)-count-1], sums[:count], sums[count])
 		})
 	}
@@ -85,7 +78,7 @@ func newStep(device *xla.Device, model *models.Model, o Options, shared bool, ti
 // batchInputs are what a pass takes of a Batch.
 func (s *step) batchInputs() []xla.Input {
 	batch := []xla.Input{s.integers("tokens"), s.integers("targets"), s.integers("documents")}
-	if s.shared {
+	if s.shared || s.o.Accumulate > 1 {
 		batch = append(batch, xla.Input{Name: "shares", Shape: shapes.Make(dtypes.Float32, s.o.Batch, s.time), Donate: true})
 	}
 	return batch
@@ -144,7 +137,7 @@ func (s *step) optimizer() *optimizer {
 // gradients builds the loss and its gradient for every weight: the mean over real targets of a batch of tokens, targets
 // and documents, int32 [B,T], or their sum by shares where these are its fourth.
 func (s *step) gradients(weights, batch []*Node) (loss *Node, gradients []*Node) {
-	if s.shared {
+	if len(batch) > 3 {
 		loss, _ = s.model.SharedLoss(s.device.Compute, weights, batch[0], batch[1], batch[2], batch[3], s.o.Checkpoint)
 		return loss, Gradient(loss, weights...)
 	}
@@ -152,7 +145,8 @@ func (s *step) gradients(weights, batch []*Node) (loss *Node, gradients []*Node)
 	return loss, Gradient(loss, weights...)
 }
 
-// apply builds the update: new weights, slots, guard, counter, and the step's metrics.
+// apply builds the update: new weights, slots, guard, counter, and the step's metrics: loss, gradient norm, whether it was
+// skipped, skipped in a row.
 func (s *step) apply(weights, state, gradients []*Node, loss *Node) []*Node {
 	slots, guard, counter, table := state[:len(state)-3], state[len(state)-3], state[len(state)-2], state[len(state)-1]
 	norm := globalNorm(gradients)
@@ -185,7 +179,7 @@ func (s *step) bits(_ *Graph, in []*Node) []*Node {
 	bytesBT := ConvertDType(Gather(lengths, ExpandAxes(MaxScalar(batch[1], 0), -1)), dtypes.Float32)
 	counts := LogicalAnd(GreaterThan(bytesBT, ZerosLike(bytesBT)), GreaterOrEqual(batch[1], ZerosLike(batch[1])))
 	zero := ZerosLike(lossBT)
-	return []*Node{ReduceAllSum(Where(counts, lossBT, zero)), ReduceAllSum(Where(counts, bytesBT, zero))}
+	return []*Node{xla.SumAll(Where(counts, lossBT, zero)), xla.SumAll(Where(counts, bytesBT, zero))}
 }
 
 // allSlots lists the optimizer's state in the order of the programs.

@@ -66,7 +66,7 @@ func TestAnExportAnswersAsItsRunDoesAndIsAFifthOfIt(t *testing.T) {
 
 	t.Run("it is not resumed, and says so", func(t *testing.T) {
 		_, err := TrainConfig(context.Background(), small.Info.Config, TrainOptions{Resume: small})
-		require.ErrorContains(t, err, "the checkpoint has no optimizer state: it is an export, which can be tuned but not resumed")
+		require.ErrorContains(t, err, "it is an export, which can be tuned but not resumed; name the run that it was copied from")
 	})
 	t.Run("what is there is not overwritten", func(t *testing.T) {
 		_, err := Export(run, "exact", false, quiet)

@@ -137,6 +137,9 @@ func (r *Run) resumes(command string) error {
 	rest := ""
 	switch command {
 	case with:
+		if _, err := os.Stat(filepath.Join(r.Folder, runlog.MetricsFile)); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("resume %s: it is an export, which can be tuned but not resumed; name the run that it was copied from", r.Name)
+		}
 		return nil
 	case "sft", "rl":
 		rest = ", or tune it without --resume"

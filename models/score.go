@@ -6,6 +6,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 
 	"tandem/blocks"
+	"tandem/xla"
 )
 
 // Score asks whole rows, tokens [B,T], for the tokens that follow some of theirs. A place is row·T + column, and its
@@ -43,7 +44,7 @@ func (m *Model) judge(ctx *blocks.Context, weights []*Node, xMD, placesP, target
 	xPD := Gather(xMD, ExpandAxes(placesP, -1))
 	logitsPV := Reshape(m.logits(ctx, weights, Reshape(xPD, 1, places, m.Config.Width)), places, m.Config.Vocab)
 	shiftP1 := ReduceAndKeep(logitsPV, ReduceMax, -1)
-	logSumP := Add(Log(ReduceSum(Exp(Sub(logitsPV, shiftP1)), -1)), Squeeze(shiftP1, -1))
+	logSumP := Squeeze(Add(Log(xla.SumLast(Exp(Sub(logitsPV, shiftP1)))), shiftP1), -1)
 	index := Stack([]*Node{Iota(ctx.Graph, targetsP.Shape(), 0), targetsP}, -1)
 	return Sub(Gather(logitsPV, index), logSumP), ArgMax(logitsPV, -1, dtypes.Int32)
 }

@@ -69,7 +69,7 @@ func headLoss(softcap float64, rows int) *Operation {
 				losses = append(losses, loss)
 				dx := productTransposed(dLogitsMV, weightDV)
 				dxs = append(dxs, dx)
-				l.add(ReduceSum(Mul(loss, piece(inputs[3]))), transposedProduct(xMD, dLogitsMV, dtypes.Float32), dx)
+				l.add(SumAll(Mul(loss, piece(inputs[3]))), transposedProduct(xMD, dLogitsMV, dtypes.Float32), dx)
 			}
 			total, dHead := lanes[0].total, lanes[0].dHead
 			for _, l := range lanes[1:] {
@@ -101,7 +101,7 @@ func headLosses(softcap float64, rows int) *Operation {
 				_, probability := cappedSoftmax(product(x, ConvertDType(inputs[1], x.DType()), 1, 0), softcap)
 				ofTarget, _ := target(probability, targetsM)
 				ignored := LessThan(targetsM, Const(x.Graph(), int32(0)))
-				losses = append(losses, Where(ignored, constant(x, 0), Neg(Log(ofTarget))))
+				losses = append(losses, Where(ignored, constant(x, 0), nats(ofTarget, probability)))
 			}
 			return []*Node{concatenate(losses, 0)}
 		},
@@ -152,7 +152,7 @@ func crossEntropy(softcap float64) *Operation {
 			ignored := LessThan(targetsM, Const(logits.Graph(), int32(0)))
 			weightM := Where(ignored, zero, Mul(weightsM, constant(logits, 4)))
 			gradient := Mul(Mul(beside, Mul(half, Sub(one, half))), ExpandAxes(weightM, -1))
-			return []*Node{Where(ignored, zero, Neg(Log(ofTarget))), ConvertDType(gradient, logits.DType())}
+			return []*Node{Where(ignored, zero, nats(ofTarget, probability)), ConvertDType(gradient, logits.DType())}
 		},
 	}
 }
@@ -162,6 +162,15 @@ func crossEntropy(softcap float64) *Operation {
 func cappedSoftmax(logits *Node, softcap float64) (half, probability *Node) {
 	half = Logistic(Mul(ConvertDType(logits, dtypes.Float32), constant(logits, float32(2/softcap))))
 	return half, Softmax(Sub(Mul(half, constant(logits, float32(2*softcap))), constant(logits, float32(softcap))), -1)
+}
+
+// nats is -ln of the targets' probabilities [M]. Those of the Go backend are divided by their sum first, for its softmax adds up
+// one number after the other: of 65,536 nearly equal ones the sum is wrong by up to 7e-4.
+func nats(ofTargetM, probabilityMV *Node) *Node {
+	if goForms(probabilityMV) {
+		ofTargetM = Div(ofTargetM, Reshape(SumLast(probabilityMV), -1))
+	}
+	return Neg(Log(ofTargetM))
 }
 
 // target gives the probability of each row's target [M], and the probabilities less one there [M,V]. For a negative target

@@ -102,3 +102,34 @@ func TestTheHeadsLossHoldsNoLogitsOfAllRows(t *testing.T) {
 	})
 	require.Equal(t, width*vocab, largest, "the logits of all rows would be %d numbers", rows*vocab)
 }
+
+func TestTheLossOfManyRowsAndOfALargeVocabularyKeepsItsDigits(t *testing.T) {
+	device := testkit.Device(t)
+	// run gives the total, whose weights are those of a mean, and the losses with and without a gradient.
+	run := func(x, head []float64, targets []int32, width, vocab int) [][]float64 {
+		weights := make([]float64, len(targets))
+		for i := range weights {
+			weights[i] = 1 / float64(len(targets))
+		}
+		list := []*tensors.Tensor{testkit.Float(x, len(targets), width), testkit.Float(head, width, vocab), testkit.Int(targets, len(targets)),
+			testkit.Float(weights, len(targets))}
+		return testkit.Run(t, device, list, func(n []*Node) []*Node {
+			total, losses := xla.HeadLoss(n[0], n[1], n[2], n[3], 15)
+			return []*Node{total, losses, xla.HeadLosses(n[0], n[1], n[2], 15)}
+		})
+	}
+	t.Run("rows", func(t *testing.T) { // of equal losses, as before training
+		const rows, vocab = 1 << 14, 64
+		got := run(make([]float64, rows), make([]float64, vocab), make([]int32, rows), 1, vocab)
+		require.InEpsilon(t, math.Log(vocab), got[0][0], 1e-5)
+	})
+	t.Run("vocabulary", func(t *testing.T) { // of tokens that are nearly as likely as each other, as after a first step
+		const rows, width, vocab = 4, 4, 1 << 16
+		random := rand.New(rand.NewPCG(1, 2))
+		x, head, targets := testkit.Random(random, rows*width, 1), testkit.Random(random, width*vocab, 1e-4), []int32{3, 40_000, 12, 60_000}
+		_, want, _, _ := headReference(x, head, targets, make([]float64, rows), width, vocab, 15)
+		got := run(x, head, targets, width, vocab)
+		testkit.Close(t, "losses", want, got[1], 2e-6)
+		testkit.Close(t, "losses alone", want, got[2], 2e-6)
+	})
+}

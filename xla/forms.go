@@ -95,13 +95,32 @@ func dotRows(xBNI, yB1I *Node) *Node {
 	return ReduceAndKeep(Mul(xBNI, yB1I), ReduceSum, 2)
 }
 
-// sumLast sums over the last axis and keeps it with length 1.
-func sumLast(x *Node) *Node {
+// SumLast sums over the last axis and keeps it with length 1. The Go backend's own sum takes one number after the other: it is
+// slower, and of 65,536 nearly equal numbers the fourth digit is wrong. Its products do so in a few lanes, so long rows go
+// through in parts, whose sums are summed.
+func SumLast(x *Node) *Node {
 	if !goForms(x) {
 		return ReduceAndKeep(x, ReduceSum, -1)
 	}
-	ones := BroadcastToDims(constant(x, 1), 1, x.Shape().Dim(-1))
-	return Reshape(product(flat(x), ones, 1, 1), withLast(x, 1)...)
+	const long, part = 4096, 256
+	rows, size := flat(x), x.Shape().Dim(-1)
+	if size > long && size%part == 0 {
+		rows = Reshape(timesOnes(Reshape(rows, -1, part)), -1, size/part)
+	}
+	return Reshape(timesOnes(rows), withLast(x, 1)...)
+}
+
+// timesOnes sums each row: [M,I] to [M,1].
+func timesOnes(xMI *Node) *Node {
+	return product(xMI, BroadcastToDims(constant(xMI, 1), 1, xMI.Shape().Dim(1)), 1, 1)
+}
+
+// SumAll sums over all axes. The Go backend's own sum of 4 million squares is 0.4 % too small.
+func SumAll(x *Node) *Node {
+	if !goForms(x) {
+		return ReduceAllSum(x)
+	}
+	return Reshape(SumLast(Reshape(SumLast(x), 1, -1)))
 }
 
 // sumColumns sums over all axes but the last: […,I] to [I].

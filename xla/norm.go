@@ -71,14 +71,14 @@ var rmsNormGradient = &Operation{
 
 // inverseRMS is 1/√(mean(x²) + ε) over the last axis, which stays with length 1.
 func inverseRMS(x32 *Node, epsilon float64) *Node {
-	sum := sumLast(Mul(x32, x32))
+	sum := SumLast(Mul(x32, x32))
 	mean := Mul(sum, constant(x32, 1/float32(x32.Shape().Dim(-1))))
 	return Rsqrt(Add(mean, constant(x32, float32(epsilon))))
 }
 
 // normBackward is s·(dy - y·mean(dy·y)), in float32.
 func normBackward(y, scale, dy *Node) *Node {
-	mean := Mul(sumLast(Mul(dy, y)), constant(y, 1/float32(y.Shape().Dim(-1))))
+	mean := Mul(SumLast(Mul(dy, y)), constant(y, 1/float32(y.Shape().Dim(-1))))
 	return Mul(scale, Sub(dy, Mul(y, mean)))
 }
 

@@ -33,7 +33,7 @@ var about = map[string]string{
 	"weight_decay":       "Muon's weight decay at the start; falls to zero",
 	"warmup":             "steps over which learning rates rise",
 	"warmdown":           "share of the steps, at the end, over which learning rates fall",
-	"final_lr":           "share of the learning rate left at the last step",
+	"final_lr":           "share of the learning rate left after the last step",
 	"spike_limit":        "standard deviations that loss or gradient may jump before a step is skipped; negative is no limit",
 	"skip_limit":         "skipped steps in a row that end the training",
 	"log_every":          "steps between lines of metrics",

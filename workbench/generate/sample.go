@@ -6,6 +6,8 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
+
+	"tandem/xla"
 )
 
 // choose picks each row's next token from its logits, as Sampling says: the ids, int32 [B], and their log-probabilities
@@ -23,9 +25,9 @@ func (c controls) choose(logitsBV *Node) (chosenB, logProbB *Node) {
 	chosenB = ArgMax(scoreBV, -1, dtypes.Int32)
 
 	shiftB1 := ReduceAndKeep(logitsBV, ReduceMax, -1)
-	logSumB := Log(ReduceSum(Exp(Sub(logitsBV, shiftB1)), -1))
+	logSumB1 := Add(Log(xla.SumLast(Exp(Sub(logitsBV, shiftB1)))), shiftB1)
 	index := Stack([]*Node{Iota(g, chosenB.Shape(), 0), chosenB}, -1)
-	logProbB = Sub(Sub(Gather(logitsBV, index), Squeeze(shiftB1, -1)), logSumB)
+	logProbB = Sub(Gather(logitsBV, index), Squeeze(logSumB1, -1))
 	return chosenB, logProbB
 }
 

@@ -2,6 +2,7 @@ package generate
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/graph"
@@ -128,6 +129,16 @@ func TestTokensAreDrawnInProportionToTheKeptProbabilities(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestTheLogProbabilityOfALargeVocabularyKeepsItsDigits(t *testing.T) {
+	logits := testkit.Random(rand.New(rand.NewPCG(1, 2)), 1<<16, 1e-4)
+	ids, logProbs := draw(t, testkit.Device(t), logits, nil, Sampling{}, 1, 3, true)
+	var sum float64
+	for _, logit := range logits {
+		sum += math.Exp(logit)
+	}
+	require.InDelta(t, logits[ids[0]]-math.Log(sum), logProbs[0], 1e-5)
 }
 
 func TestTheLikeliestTokenWithTheLowestIDIsTakenWithoutATemperature(t *testing.T) {

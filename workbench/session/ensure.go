@@ -73,9 +73,11 @@ func greet(ctx context.Context, p place, method, build string) (*Client, error) 
 	return c, nil
 }
 
-// hungUp says whether a session closed the connection before it answered, as one does that ends just then.
+// hungUp says whether a session closed the connection before it answered, as one does that ends just then. Where it did so
+// before the request was written, net/http has an error that it keeps to itself.
 func hungUp(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		err != nil && strings.HasSuffix(err.Error(), "http: server closed idle connection")
 }
 
 // Start says how to start a session.

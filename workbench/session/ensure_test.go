@@ -78,8 +78,10 @@ func TestASessionThatEndsBeforeItAnswersIsNone(t *testing.T) {
 			connection.Close()
 		}
 	}()
-	_, err = Dial(soon(t), runs, "test")
-	require.ErrorIs(t, err, ErrNone)
+	for range 300 { // what is seen of it depends on how far the request is
+		_, err = Dial(soon(t), runs, "test")
+		require.ErrorIs(t, err, ErrNone)
+	}
 }
 
 func TestASessionThatWasKilledIsTold(t *testing.T) {

@@ -21,6 +21,7 @@ type Metrics struct {
 // pending is a step whose metrics nobody has asked for: on the device, or already read.
 type pending struct {
 	step    int
+	lr      float64 // as the schedule was then: that of a training of Minutes changes
 	metrics *tensors.Tensor
 	values  []float32
 }
@@ -61,7 +62,7 @@ func (t *Trainer) Flush() ([]Metrics, error) {
 	for _, p := range t.pending {
 		all = append(all, Metrics{
 			Step: p.step, Loss: float64(p.values[0]), Norm: float64(p.values[1]),
-			Skipped: p.values[2] > 0, InRow: int(p.values[3]), LR: t.options.At(p.step).LR,
+			Skipped: p.values[2] > 0, InRow: int(p.values[3]), LR: p.lr,
 		})
 	}
 	t.pending = t.pending[:0]

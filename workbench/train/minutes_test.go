@@ -39,6 +39,18 @@ func TestATrainingOfMinutesFindsItsStepsAndReachesTheEndOfItsSchedule(t *testing
 	require.ErrorContains(t, resumed.Run(context.Background()), "the 0.01 minutes of this run are over")
 }
 
+func TestTheLogHasTheRatesThatStepsHadNotThoseOfALaterEstimate(t *testing.T) {
+	const warmup = 10_000 // more than the steps, and so shortened by the first estimate
+	made := trainer(t, testkit.Device(t), train.Options{Minutes: 0.005, Warmup: warmup, LogEvery: 1 << 20, Keep: 1})
+	l, folder := loop(t, made, drawn)
+	require.NoError(t, l.Run(context.Background()))
+	records, _, err := runlog.Read(filepath.Join(folder, runlog.MetricsFile))
+	require.NoError(t, err)
+	for i := range 4 {
+		require.InDelta(t, float64(i+1)/warmup, records[i].Values["lr"], 1e-12, "step %d, before the first estimate", i)
+	}
+}
+
 func TestMinutesThatCannotBeAreRefused(t *testing.T) {
 	require.EqualError(t, train.Options{Minutes: -1}.Validate(), "minutes -1: must lie between 0 and 1000000")
 }

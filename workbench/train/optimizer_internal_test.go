@@ -2,12 +2,16 @@ package train
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/stretchr/testify/require"
 
 	"tandem/blocks"
 	"tandem/models"
+	"tandem/tests/testkit"
 )
 
 func TestAWeightsRateIsAShareOfItsGroups(t *testing.T) {
@@ -28,4 +32,16 @@ func TestAWeightsRateIsAShareOfItsGroups(t *testing.T) {
 	} {
 		require.InDelta(t, want, found[name], 1e-12, name)
 	}
+}
+
+func TestTheGradientsNormIsThatOfALargeModelToo(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	matrix, vector := testkit.Random(random, 1<<20, 1e-3), testkit.Random(random, 100, 1e-3)
+	var sum float64
+	for _, value := range append(matrix[:len(matrix):len(matrix)], vector...) {
+		sum += value * value
+	}
+	inputs := []*tensors.Tensor{testkit.Float(matrix, 4096, 256), testkit.Float(vector, 100)}
+	got := testkit.Run(t, testkit.Device(t), inputs, func(n []*graph.Node) []*graph.Node { return []*graph.Node{globalNorm(n)} })
+	require.InEpsilon(t, math.Sqrt(sum), got[0][0], 1e-6)
 }

@@ -36,7 +36,7 @@ type Options struct {
 	Warmup int `json:"warmup"`
 	// Warmdown is the share of the steps, at the end, over which learning rates fall linearly; 0 is 0.4.
 	Warmdown float64 `json:"warmdown"`
-	// FinalLR is the share of the learning rate left at the last step; 0 is 0.05.
+	// FinalLR is the share of the learning rate left after the last step; 0 is 0.05.
 	FinalLR float64 `json:"final_lr"`
 
 	// SpikeLimit is how many standard deviations the loss or gradient norm may jump before a step's update is skipped;

@@ -39,6 +39,28 @@ func (b Batch) hasTarget() bool {
 	return slices.ContainsFunc(b.Targets, func(target int32) bool { return target >= 0 })
 }
 
+// shareOut makes each target of all batches count the same, for the mean over few targets must not weigh as much as that over many.
+func shareOut(batches []Batch) []Batch {
+	targets := 0
+	for _, b := range batches {
+		for _, target := range b.Targets {
+			if target >= 0 {
+				targets++
+			}
+		}
+	}
+	shared := slices.Clone(batches)
+	for i, b := range shared {
+		shared[i].Shares = make([]float32, len(b.Targets))
+		for at, target := range b.Targets {
+			if target >= 0 {
+				shared[i].Shares[at] = 1 / float32(targets)
+			}
+		}
+	}
+	return shared
+}
+
 // upload makes the tensors of a batch, [rows, time] each.
 func (b Batch) upload(rows, time int) []*tensors.Tensor {
 	uploaded := []*tensors.Tensor{

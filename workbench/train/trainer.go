@@ -20,8 +20,8 @@ import (
 // ignore) and the document of each within its row.
 type Batch struct {
 	Tokens, Targets, Documents []int32
-	// Shares are what each target's cross-entropy counts in the sum that a Policy's step lowers, as many as Targets; nil
-	// elsewhere, where the mean is lowered.
+	// Shares are what each target's cross-entropy counts in the sum that a Policy's step lowers, as many as Targets. Others
+	// leave them nil: what is lowered is the mean over all targets of a step.
 	Shares []float32
 	// Notes are what the run's log should know of the batch, such as that a corpus begins anew.
 	Notes []string
@@ -92,6 +92,9 @@ func (t *Trainer) take(batches []Batch) error {
 	if len(batches) != t.options.Accumulate && !t.step.shared {
 		return fmt.Errorf("train step %d: got %d batches, a step takes %d", t.at, len(batches), t.options.Accumulate)
 	}
+	if t.step.single == nil && !t.step.shared {
+		batches = shareOut(batches)
+	}
 	count := len(t.model.Weights())
 	var outputs []*tensors.Tensor
 	var err error
@@ -114,7 +117,7 @@ func (t *Trainer) take(batches []Batch) error {
 	}
 	last := len(outputs) - 1
 	t.resident = outputs[:last]
-	t.pending = append(t.pending, pending{step: t.at, metrics: outputs[last]})
+	t.pending = append(t.pending, pending{step: t.at, lr: t.options.At(t.at).LR, metrics: outputs[last]})
 	t.at++
 	if before := len(t.pending) - 2; before >= 0 {
 		return t.pending[before].read() // so that the host is one step ahead of the device and not more

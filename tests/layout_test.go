@@ -51,7 +51,7 @@ var mayImport = map[string][]string{
 		"workbench/chat", "workbench/train", "workbench/eval", "workbench/config"},
 	"workbench/repl":  {"workbench/lab", "workbench/chat"},
 	"workbench/cli":   {"workbench/lab", "workbench/bench", "workbench/speedrun", "workbench/repl", "workbench/web", "workbench/session", "workbench/config"},
-	"tests":           {"workbench/cli", "models", "workbench/train", "xla"},
+	"tests":           {"workbench/cli", "models", "workbench/train", "workbench/plot", "xla"},
 	"tests/testkit":   {"xla"},
 	"tests/notebooks": {"workbench/lab"},
 }

@@ -172,9 +172,9 @@ func TestTicksAreRoundNumbers(t *testing.T) {
 }
 
 func TestADoublingAxisNamesItsLengths(t *testing.T) {
-	svg, err := SVG(Curves{Doubling: true, Lines: []Line{{Name: "T4", X: []float64{64, 128, 1024}, Y: []float64{1, 1, 0.5}}}})
+	svg, err := SVG(Curves{Doubling: true, Lines: []Line{{Name: "T4", X: []float64{64, 128, 16384}, Y: []float64{1, 1, 0.5}}}})
 	require.NoError(t, err)
-	for _, length := range []string{">64<", ">128<", ">256<", ">1024<"} {
+	for _, length := range []string{">64<", ">128<", ">256<", ">16384<"} {
 		require.Contains(t, svg, length)
 	}
 	_, err = SVG(Curves{Doubling: true})

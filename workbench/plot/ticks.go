@@ -35,7 +35,7 @@ type doublings struct{}
 // Ticks implements gonum's Ticker.
 func (doublings) Ticks(low, high float64) (all []gonum.Tick) {
 	for value := math.Exp2(math.Ceil(math.Log2(low))); value <= high; value *= 2 {
-		all = append(all, gonum.Tick{Value: value, Label: tickLabel(value)})
+		all = append(all, gonum.Tick{Value: value, Label: strconv.FormatFloat(value, 'f', -1, 64)})
 	}
 	return all
 }

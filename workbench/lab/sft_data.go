@@ -193,28 +193,6 @@ func examples(ctx context.Context, spec string, say func(string)) iter.Seq2[chat
 	}
 }
 
-// CheckConversations reads the first conversation of each part of spec that is on this machine.
-func CheckConversations(ctx context.Context, spec string) error {
-	for _, part := range strings.Split(spec, ",") {
-		part = strings.TrimSpace(part)
-		if onHub(part) {
-			continue
-		}
-		found := false
-		for _, err := range examplesOf(ctx, part, func(string) {}) {
-			if refused := new(chat.Refused); err != nil && !errors.As(err, &refused) {
-				return err
-			}
-			found = true
-			break
-		}
-		if !found {
-			return fmt.Errorf("conversations %s: there is no conversation in it; give others", part)
-		}
-	}
-	return nil
-}
-
 func examplesOf(ctx context.Context, spec string, say func(string)) iter.Seq2[chat.Example, error] {
 	if spec == data.QuestionsSpec || strings.HasPrefix(spec, data.QuestionsSpec+":") {
 		return askedOf(spec)

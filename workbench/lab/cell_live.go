@@ -78,7 +78,7 @@ func (l *livePanel) panel() Panel {
 	if len(trained.steps) == 0 {
 		return panel
 	}
-	loss := plot.Curves{Title: "Training loss", X: "steps", Y: "nats a token", Lines: []plot.Line{{X: trained.steps, Y: trained.loss}}}
+	loss := plot.Curves{Title: "Training loss", X: "steps", Y: "nats a token", Settling: true, Lines: []plot.Line{{X: trained.steps, Y: trained.loss}}}
 	held := plot.Line{Points: true}
 	for _, record := range records {
 		if bpb, ok := record.Values[runlog.BitsPerByte]; ok && record.Kind == runlog.KindEval {

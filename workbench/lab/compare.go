@@ -229,9 +229,9 @@ func (c *Comparison) hasCurves() bool { return slices.ContainsFunc(c.Entries, Co
 
 // Picture draws the loss against steps, tokens and seconds.
 func (c *Comparison) Picture() plot.Picture {
-	steps := plot.Curves{Title: "Training loss against steps", X: "steps", Y: "nats a token"}
-	tokens := plot.Curves{Title: "against tokens", X: "tokens", Y: steps.Y}
-	seconds := plot.Curves{Title: "against time", X: "seconds of training", Y: steps.Y}
+	steps := plot.Curves{Title: "Training loss against steps", X: "steps", Y: "nats a token", Settling: true}
+	tokens := plot.Curves{Title: "against tokens", X: "tokens", Y: steps.Y, Settling: true}
+	seconds := plot.Curves{Title: "against time", X: "seconds of training", Y: steps.Y, Settling: true}
 	for _, entry := range c.Entries {
 		e := entry.curve
 		steps.Lines = append(steps.Lines, plot.Line{Name: entry.Label, X: e.steps, Y: e.loss})

@@ -17,6 +17,8 @@ type Curves struct {
 	Title, X, Y string
 	// Doubling makes X, all above 0, an axis on which each doubling is as long.
 	Doubling bool
+	// Settling lets the first twentieth of X run out of the picture, for what falls steeply there not to flatten the rest.
+	Settling bool
 	Lines    []Line
 }
 
@@ -84,6 +86,9 @@ func (c Curves) draw(canvas draw.Canvas) error {
 			p.Add(marks)
 		}
 	}
+	if c.Settling {
+		p.Y.Max = c.settled(p.X.Min, p.X.Max)
+	}
 	if drawn == 0 { // the library needs some range
 		p.X.Min, p.X.Max, p.Y.Max = 1, 2, 1
 	}
@@ -91,6 +96,19 @@ func (c Curves) draw(canvas draw.Canvas) error {
 	p.Draw(inset(draw.Crop(canvas, 0, 0, legend.height(), 0)))
 	legend.draw(canvas)
 	return nil
+}
+
+// settled is the highest point behind the first twentieth of X.
+func (c Curves) settled(from, to float64) float64 {
+	highest := math.Inf(-1)
+	for _, line := range c.Lines {
+		for _, point := range line.finite() {
+			if point.X >= from+(to-from)/20 {
+				highest = max(highest, point.Y)
+			}
+		}
+	}
+	return highest
 }
 
 // finite are the points that can be drawn, at most maxPoints, the last among them.

@@ -181,6 +181,20 @@ func TestADoublingAxisNamesItsLengths(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestASteepStartDoesNotFlattenTheRest(t *testing.T) {
+	loss := Line{X: []float64{0, 1, 50, 100}, Y: []float64{9, 7, 3, 2}}
+	for settling, want := range map[bool]bool{false: true, true: false} {
+		svg, err := SVG(Curves{Settling: settling, Lines: []Line{loss}})
+		require.NoError(t, err)
+		require.Equal(t, want, strings.Contains(svg, ">8<"), "a tick above what is left")
+		require.Contains(t, svg, ">3<")
+	}
+	for name, lines := range map[string][]Line{"no line": nil, "one point": {{X: []float64{1}, Y: []float64{2}}}, "level": {{X: []float64{1, 2}, Y: []float64{3, 3}}}} {
+		_, err := SVG(Curves{Settling: true, Lines: lines})
+		require.NoError(t, err, name)
+	}
+}
+
 func TestTheLegendTakesAsManyRowsAsItsNamesNeed(t *testing.T) {
 	line := func(name string) Line { return Line{Name: name, X: []float64{1, 2}, Y: []float64{2, 1}} }
 	const width = 300

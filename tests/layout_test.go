@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// mayImport is the table of DESIGN section 1: which packages of this module a package's own code may import. Tests may
+// mayImport says which packages of this module a package's own code may import. Tests may
 // also use tests/testkit. A package that is not listed does not belong here.
 var mayImport = map[string][]string{
 	"xla":                  {},
@@ -84,7 +84,7 @@ func broken(t *testing.T, root string, allowed map[string][]string) []string {
 		folder := path.Dir(filepath.ToSlash(relative))
 		list, known := allowed[folder]
 		if !known {
-			problems = append(problems, fmt.Sprintf("%s: package %s is not in the table of DESIGN section 1", relative, folder))
+			problems = append(problems, fmt.Sprintf("%s: package %s is not in mayImport; add it with what it may import", relative, folder))
 			return nil
 		}
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)

@@ -33,10 +33,10 @@ func median(ctx context.Context, repeats int, run func() error) (float64, error)
 	return seconds[len(seconds)/2], nil
 }
 
-// Mistake is what a measurement that was asked for cannot be: an option out of range.
+// Mistake is an error in what was asked for, such as an option out of range, and not in the measurement.
 type Mistake struct{ error }
 
-// mistake makes one.
+// mistake makes a Mistake.
 func mistake(format string, arguments ...any) error { return Mistake{fmt.Errorf(format, arguments...)} }
 
 // positiveRepeats refuses a median of nothing.

@@ -6,23 +6,9 @@ import (
 	"os"
 )
 
-// ReadSafetensors reads a whole safetensors file: its tensors in the order of their data, and its metadata (nil where
-// there is none). A file that breaks the format in any way (a header out of bounds, overlapping or missing data,
-// an unknown dtype, a name twice) is refused with an error that says what is wrong.
-func ReadSafetensors(path string) ([]Tensor, map[string]string, error) {
-	f, size, err := openRegular(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer f.Close()
-	tensors, metadata, err := readTensors(f, size)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	return tensors, metadata, nil
-}
-
-// readTensors reads a file of size bytes once, front to back.
+// readTensors reads a whole safetensors file of size bytes, once, front to back: its tensors in the order of their data, and
+// its metadata (nil where there is none). A file that breaks the format in any way (a header out of bounds, overlapping or
+// missing data, an unknown dtype, a name twice) is refused with an error that says what is wrong.
 func readTensors(r io.Reader, size int64) ([]Tensor, map[string]string, error) {
 	h, err := readHeader(r, size)
 	if err != nil {

@@ -15,13 +15,8 @@ func benchCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure speed and memory on this machine",
-		Args: func(_ *cobra.Command, arguments []string) error {
-			if len(arguments) > 0 {
-				return usageError{fmt.Errorf("bench: unknown command %q; there are train, decode, prefill, serve, memory, scan, conv and attention", arguments[0])}
-			}
-			return nil
-		},
-		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
+		Args:  subCommand("train, decode, prefill, serve, memory, scan, conv and attention"),
+		RunE:  func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	command.AddCommand(benchTrain(), benchDecode(), benchPrefill(), benchServe(), benchMemory())
 	for _, name := range bench.KernelNames {

@@ -92,6 +92,16 @@ func atMost(count int, what string) cobra.PositionalArgs {
 	}
 }
 
+// subCommand is the check of a command that only has others below it, the known ones: what reaches it as an argument is none of them.
+func subCommand(known string) cobra.PositionalArgs {
+	return func(command *cobra.Command, arguments []string) error {
+		if len(arguments) > 0 {
+			return usageError{fmt.Errorf("%s: unknown command %q; there are %s", called(command), arguments[0], known)}
+		}
+		return nil
+	}
+}
+
 // called is a command as its errors name it: without the program, whose name stands before every error.
 func called(command *cobra.Command) string {
 	return strings.TrimPrefix(command.CommandPath(), command.Root().Name()+" ")

@@ -23,12 +23,7 @@ Hugging Face hub, hf:OWNER/NAME[@REVISION][:CONFIG][:SPLIT][:COLUMN]; a preset; 
 hf:OWNER/NAME=0.7,file.jsonl=0.3. The column of a file is named as file.jsonl:COLUMN; [:N] ends a corpus after N rows.
 
 The hub's own variables are heeded: HF_ENDPOINT, HF_TOKEN, HF_TOKEN_PATH, HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE.`,
-		Args: func(_ *cobra.Command, arguments []string) error {
-			if len(arguments) > 0 {
-				return usageError{fmt.Errorf("data: unknown command %q; there are list, show and fetch", arguments[0])}
-			}
-			return nil
-		},
+		Args: subCommand("list, show and fetch"),
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	command.AddCommand(dataList(), dataShow(), dataFetch())

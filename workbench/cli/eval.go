@@ -165,7 +165,7 @@ The defaults are for a processor. A larger study, for a GPU:
 	flags := command.Flags()
 	flags.StringSliceVar(&s.Patterns, "patterns", nil, "patterns, with commas between; the first one sets the size of all (T2,M2,TM unless given)")
 	flags.StringSliceVar(&s.Probes, "probes", nil, "tasks, with commas between (all unless given)")
-	flags.IntVar(&s.Width, "width", 0, "width of the first pattern, a multiple of 8, and with attention of 8 for each 64 (64 unless given)")
+	flags.IntVar(&s.Width, "width", 0, "width of the first pattern, a multiple of 8; with attention, of 8 times its heads, one for each 64 (64 unless given)")
 	flags.IntVar(&s.Length, "length", 0, "tokens of the longest sequences in training (64 unless given)")
 	flags.IntSliceVar(&s.Lengths, "lengths", nil, "tokens of the sequences measured (half to four times --length unless given)")
 	flags.IntVar(&s.Steps, "steps", 0, "steps of each training (1000 unless given)")

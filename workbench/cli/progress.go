@@ -26,7 +26,7 @@ func newProgress(file *os.File) *progress {
 }
 
 // hasBar says whether a bar and what there is to say of a step stand in one line: what goes on below cannot be drawn again
-// in its place. Where the width is not known, which is 0, nothing is.
+// in its place. A width of 0 is one that is not known.
 func hasBar(columns int) bool { return columns >= 60 }
 
 // room is how much can be said beside the smallest bar of so many steps.

@@ -22,12 +22,7 @@ func sessionCommand() *cobra.Command {
 		Long: `A session is a process that keeps the device, loaded models, compiled programs and running trainings while notebook
 cells and terminals come and go. It starts when it is first needed, serves the runs folder below the working directory,
 and stops when it was idle for half an hour ($` + lab.IdleVariable + `: another time, or never).`,
-		Args: func(_ *cobra.Command, arguments []string) error {
-			if len(arguments) > 0 {
-				return usageError{fmt.Errorf("session: unknown command %q; there are serve, status, stop and watch", arguments[0])}
-			}
-			return nil
-		},
+		Args: subCommand("serve, status, stop and watch"),
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	command.AddCommand(sessionServeCommand(), sessionStatusCommand(), sessionStopCommand(), sessionWatchCommand())

@@ -16,13 +16,8 @@ func tokenizerCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "tokenizer",
 		Short: "Train a tokenizer, or use one",
-		Args: func(_ *cobra.Command, arguments []string) error {
-			if len(arguments) > 0 {
-				return usageError{fmt.Errorf("tokenizer: unknown command %q; there are train, encode and decode", arguments[0])}
-			}
-			return nil
-		},
-		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
+		Args:  subCommand("train, encode and decode"),
+		RunE:  func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	command.AddCommand(tokenizerTrain(), tokenizerEncode(), tokenizerDecode())
 	return command

@@ -89,8 +89,8 @@ func findGoroot() (string, error) {
 
 func (c *godocCorpus) Name() string { return c.name }
 
-// godocReading counts the ways in which this package has read Go source: what was kept of another is of another text. Raise it
-// with any change of what Documents gives.
+// godocReading numbers the way in which this package reads Go source, for what a cache kept of an earlier way is other text. Raise
+// it with any change of what Documents gives.
 const godocReading = 2
 
 // Fingerprint implements Corpus.

@@ -32,8 +32,8 @@ func IsAsked(task string) bool {
 
 func isCore(name string) bool { return name == taskCore || strings.HasPrefix(name, taskCore+"/") }
 
-// checkTask refuses what is no task, without looking for its examples.
-func checkTask(entry string) error {
+// checkTaskName refuses what is no task, without looking for its examples.
+func checkTaskName(entry string) error {
 	name, spec, _ := strings.Cut(entry, "=")
 	switch {
 	case spec == "" && (name == TaskBits || name == taskChat || isCore(name)):

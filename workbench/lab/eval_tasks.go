@@ -33,7 +33,7 @@ func (e *evaluation) plan(ctx context.Context) (tasks []evalTask, err error) {
 		}
 	}
 	for _, entry := range asked {
-		if err := checkTask(entry); err != nil {
+		if err := checkTaskName(entry); err != nil {
 			return nil, err
 		}
 		name, spec, _ := strings.Cut(entry, "=")

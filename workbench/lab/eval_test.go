@@ -38,7 +38,7 @@ func TestBitsPerByteAreThoseOfTheTraining(t *testing.T) {
 	require.Equal(t, []string{"bpb/train", "bpb/validation"}, []string{report.Results[0].Task, report.Results[1].Task})
 	require.InDelta(t, bpb, report.Results[1].Value, 1e-6)
 
-	t.Run("an Interruption keeps what is finished", func(t *testing.T) {
+	t.Run("an interruption keeps what is finished", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		report, err := Evaluate(ctx, run, "go", EvalOptions{Tasks: []string{"bpb"}, Count: func(task string, _, _ int) {
 			if task == "bpb/validation" {

@@ -13,8 +13,8 @@ import (
 // at once. Small models took five times the prediction.
 const hostFactor = 2
 
-// FitsHost refuses, before anything is allocated, a training that this machine has no memory for: Go would end the process
-// with a stack.
+// FitsHost refuses, before anything is allocated, a training that this machine has no memory for: where it runs out, the
+// process just ends.
 func FitsHost(model *models.Model, training models.Training) error {
 	free, ok := FreeMemory()
 	if !ok {

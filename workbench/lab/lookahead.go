@@ -23,7 +23,7 @@ func RunsCode(task string) bool {
 // CheckTask refuses what is no task, and one whose examples are neither in folder nor where it says. It does not look on the
 // hub.
 func CheckTask(ctx context.Context, task, folder string) error {
-	if err := checkTask(task); err != nil {
+	if err := checkTaskName(task); err != nil {
 		return err
 	}
 	name, spec, _ := strings.Cut(task, "=")

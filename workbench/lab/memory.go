@@ -121,7 +121,7 @@ func (r MemoryReport) remedy() string {
 	return remedy
 }
 
-// Size is a size for people, which is none if it is 0.
+// Size is a number of bytes for people; 0 has no unit.
 func Size(bytes int64) string {
 	if bytes == 0 {
 		return "0"

@@ -139,8 +139,8 @@ func (l *local) launch(t *sessionTraining, c *config.Config, o TrainOptions) (er
 		return err
 	}
 	if o.Resume != nil {
-		records, _, err := runlog.Read(filepath.Join(o.Resume.Folder, runlog.MetricsFile))
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
+		records, err := o.Resume.metrics()
+		if err != nil {
 			return err
 		}
 		t.replay(records)
@@ -216,8 +216,8 @@ func (l *local) Watch(ctx context.Context, name string) iter.Seq2[session.Event,
 			yield(session.Event{}, err)
 			return
 		}
-		records, _, err := runlog.Read(filepath.Join(run.Folder, runlog.MetricsFile))
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
+		records, err := run.metrics()
+		if err != nil {
 			yield(session.Event{}, err)
 			return
 		}

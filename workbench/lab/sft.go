@@ -82,8 +82,8 @@ func TuneConfig(parent *Run) *config.Config {
 	t := &c.Train
 	t.Steps, t.Minutes, t.LRScale, t.WeightDecay = 0, 0, 0.8, 0
 	t.Warmup, t.Warmdown, t.FinalLR = 1, 0.5, 1e-6 // one step of warm-up and 1e-6 are none; zeros would stand for the defaults
-	if parent.Info.RL != nil {                     // which RLConfig took the limit from
-		t.SpikeLimit = 0
+	if parent.Info.RL != nil {
+		t.SpikeLimit = 0 // the default again, for RLConfig sets none
 	}
 	return &c
 }

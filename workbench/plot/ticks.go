@@ -7,7 +7,7 @@ import (
 	gonum "gonum.org/v1/plot"
 )
 
-// ticks are at multiples of one, two or five times a power of ten, four to nine of them; where there is no range, at its end.
+// ticks are at multiples of one, two or five times a power of ten, three to nine of them; where there is no range, there is one.
 type ticks struct{}
 
 // Ticks implements gonum's Ticker.

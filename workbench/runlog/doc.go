@@ -2,7 +2,7 @@
 //
 // Owns: runs/NAME/metrics.jsonl (its writer, its reader, summaries and smoothing), runs/NAME/run.json and lock, and the list
 // of runs.
-// Never imports: anything of ours; of others only the lock.
+// Never imports: anything of ours; beyond the standard library only flock, for the lock.
 // Read first: record.go, which says what a line looks like.
 //
 // The metrics are append-only. A run that resumes from step N writes a record of kind "resume" with step N, and from

@@ -11,13 +11,13 @@ import (
 func (r *Report) Markdown() string {
 	var out strings.Builder
 	plan := r.Plan
-	fmt.Fprintf(&out, "# Make %s\n\nPattern %s on %s; text %s, conversations %s.\n", plan.Name, plan.Pattern, plan.Backend, plan.Config.Data, plan.Conversations)
+	fmt.Fprintf(&out, "# Speedrun %s\n\nPattern %s on %s; text %s, conversations %s.\n", plan.Name, plan.Pattern, plan.Backend, plan.Config.Data, plan.Conversations)
 	out.WriteString("\n## Results\n\n" + strings.Join(r.results(), "\n") + "\n")
 	out.WriteString("\n## Times\n\n")
 	var times [][]string
 	for _, stage := range Stages {
-		if step := r.Stages[stage]; step != nil && step.Done {
-			times = append(times, []string{stage, duration(step.Seconds)})
+		if made := r.Stages[stage]; made != nil && made.Done {
+			times = append(times, []string{stage, duration(made.Seconds)})
 		}
 	}
 	markdownTable(&out, []string{"stage", "time"}, times)

@@ -25,9 +25,9 @@ const reportTokens = 96
 type Report struct {
 	Plan Plan `json:"plan"`
 	// Stages are those before the report.
-	Stages map[string]*Step `json:"stages"`
-	Base   *RunReport       `json:"base,omitempty"`
-	Tuned  *RunReport       `json:"tuned,omitempty"`
+	Stages map[string]*Stage `json:"stages"`
+	Base   *RunReport        `json:"base,omitempty"`
+	Tuned  *RunReport        `json:"tuned,omitempty"`
 	// Evaluations are of the base and of the tuned run.
 	Evaluations []*lab.EvalReport `json:"evaluations,omitempty"`
 	Transcript  []Answer          `json:"transcript,omitempty"`
@@ -90,7 +90,7 @@ func (s *speedrun) report() (*Report, error) {
 	}
 	if s.state.Stages[stageReport].Done {
 		var written Report
-		text, err := os.ReadFile(filepath.Join(s.folder, speedrunJSON))
+		text, err := os.ReadFile(filepath.Join(s.folder, reportJSON))
 		if err == nil {
 			err = json.Unmarshal(text, &written)
 		}
@@ -106,7 +106,7 @@ func (s *speedrun) reported() (bool, error) {
 	if !s.state.Stages[stageReport].Done {
 		return false, nil // what it tells of may have changed
 	}
-	return s.has(speedrunJSON, speedrunMarkdown)
+	return s.has(reportJSON, reportMarkdown)
 }
 
 func (s *speedrun) makeReport(ctx context.Context) error {
@@ -122,10 +122,10 @@ func (s *speedrun) makeReport(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := writeJSON(filepath.Join(s.folder, speedrunJSON), r); err != nil {
+	if err := writeJSON(filepath.Join(s.folder, reportJSON), r); err != nil {
 		return err
 	}
-	return writeWhole(filepath.Join(s.folder, speedrunMarkdown), []byte(r.Markdown()))
+	return writeWhole(filepath.Join(s.folder, reportMarkdown), []byte(r.Markdown()))
 }
 
 // ask puts each question to the tuned model, in a conversation of its own.

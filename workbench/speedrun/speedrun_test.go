@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -101,11 +102,9 @@ func TestTokensPerStepSayWhatMakesThem(t *testing.T) {
 	} {
 		plan, err := planFor(t, "h100", dial)
 		require.NoError(t, err)
-		for _, v := range plan.Values {
-			if v.Key == "tokens_per_step" {
-				require.Equal(t, formula, v.Formula, dial)
-			}
-		}
+		at := slices.IndexFunc(plan.Values, func(v Value) bool { return v.Key == "tokens_per_step" })
+		require.GreaterOrEqual(t, at, 0)
+		require.Equal(t, formula, plan.Values[at].Formula, dial)
 	}
 }
 
@@ -246,6 +245,7 @@ func TestASpeedrunAtAPathMayEndInASeparatorAndIsCalledByItsPath(t *testing.T) {
 	plan, err := MakePlan(context.Background(), Options{Name: "out/", Wish: Wish{GPU: "h100"}})
 	require.NoError(t, err)
 	require.Equal(t, []string{"./out-base", "./out-sft"}, []string{plan.Base, plan.Tuned})
+	require.Regexp(t, `^# Speedrun \./out\n`, (&Report{Plan: plan}).Markdown())
 	report := Report{Plan: plan, Base: &RunReport{Run: "out-base", Steps: 2}, Tuned: &RunReport{Run: "out-sft"}}
 	require.Equal(t, []string{"workbench chat ./out-sft", "workbench serve ./out-sft", "workbench train --resume --run ./out-base --steps 4"}, report.Commands())
 }

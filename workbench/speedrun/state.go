@@ -19,22 +19,22 @@ import (
 
 // The files of a speedrun's folder. It is no run: those are beside it.
 const (
-	speedrunFile     = "speedrun.json"
-	speedrunJSON     = "report.json"
-	speedrunMarkdown = "report.md"
+	speedrunFile   = "speedrun.json"
+	reportJSON     = "report.json"
+	reportMarkdown = "report.md"
 )
 
 // saved is speedrun.json.
 type saved struct {
 	// Hash is the wish's. A folder belongs to one wish.
-	Hash   string           `json:"hash"`
-	Wish   Wish             `json:"wish"`
-	Plan   Plan             `json:"plan"`
-	Stages map[string]*Step `json:"stages"`
+	Hash   string            `json:"hash"`
+	Wish   Wish              `json:"wish"`
+	Plan   Plan              `json:"plan"`
+	Stages map[string]*Stage `json:"stages"`
 }
 
-// Step is how far a stage is.
-type Step struct {
+// Stage is how far a stage is.
+type Stage struct {
 	Begun bool `json:"begun"`
 	Done  bool `json:"done"`
 	// Seconds is the time of all attempts but those that were killed.
@@ -81,9 +81,9 @@ func open(ctx context.Context, o Options) (s *speedrun, err error) {
 	if err := os.MkdirAll(s.folder, 0o755); err != nil {
 		return nil, fmt.Errorf("make folder of speedrun: %w", err)
 	}
-	s.state = saved{Hash: o.hash(), Wish: o.Wish, Plan: plan, Stages: map[string]*Step{}}
+	s.state = saved{Hash: o.hash(), Wish: o.Wish, Plan: plan, Stages: map[string]*Stage{}}
 	for _, stage := range Stages {
-		s.state.Stages[stage] = &Step{}
+		s.state.Stages[stage] = &Stage{}
 	}
 	if s.lock, err = s.lockFolder(); err != nil {
 		return nil, err

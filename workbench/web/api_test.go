@@ -43,7 +43,7 @@ func TestBadRequestsGetOpenAIsErrorWithAUsefulMessage(t *testing.T) {
 		{"an empty message", chatPath, `{"model":"tiny","messages":[{"role":"user","content":""}]}`, 400, "messages", "empty"},
 		{"a message of two users", chatPath, `{"model":"tiny","messages":[` + user + `,` + user + `]}`, 400, "messages", "must alternate"},
 		{"a last message of the assistant", chatPath, `{"model":"tiny","messages":[` + user + `,{"role":"assistant","content":"x"}]}`, 400, "messages", "must be the user's"},
-		{"an unknown field of a message", chatPath, `{"model":"tiny","messages":[{"role":"user","content":"x","name":"y"}]}`, 400, "messages[0].name", "unknown field"},
+		{"an unknown field of a message", chatPath, `{"model":"tiny","messages":[{"role":"user","content":"x","name":"y"}]}`, 400, "messages[0].name", `unknown field "messages[0].name"; the known ones are content, role, tandem`},
 		{"a picture as OpenAI has it", chatPath, `{"model":"tiny","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]}`, 400, "messages[0].content[0].image_url", "unknown field \"messages[0].content[0].image_url\"; the known ones are text, type"},
 		{"a picture", chatPath, `{"model":"tiny","messages":[{"role":"user","content":[{"type":"image_url","text":""}]}]}`, 400, "messages[0].content[0].type", "must be one of python, python_output, text"},
 		{"a number as content", chatPath, `{"model":"tiny","messages":[{"role":"user","content":3}]}`, 400, "messages[0].content", "must be a string or a list of parts, not a number"},

@@ -127,7 +127,7 @@ func readMessage(param string, raw json.RawMessage) (message chat.Message, err *
 		default:
 			// Clients send back the fields of an answer that hold nothing.
 			if string(m.raw) != "[]" {
-				err = unknownField(place, []string{"role", "content"})
+				err = unknownField(place, []string{"role", "content", "tandem"})
 			}
 		}
 		if err != nil {

@@ -98,9 +98,9 @@ func (a *Accuracy) count(likeliest, targets []int32, depths []float64) {
 // widthStep is the grid of widths, and of a head's channels.
 const widthStep = 8
 
-// heads is how many a model of a width has, of 64 to 120 channels. Normed queries and keys of E channels agree by √E at most,
-// and most by nothing: of n tokens a head can give one e^√E / (e^√E + n) of its attention. With 16 channels that is half of it
-// at 55 tokens, with 64 at 2,981.
+// heads is how many a model of a width has, of 64 to 120 channels, or one of a width below. Normed queries and keys of E
+// channels agree by √E at most, and most by nothing: of n tokens a head can give one e^√E / (e^√E + n) of its attention. With
+// 16 channels that is half of it at 55 tokens, with 64 at 2,981.
 func heads(width int) int { return max(1, width/64) }
 
 // step is what a pattern's width must be a multiple of near this width.

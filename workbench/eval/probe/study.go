@@ -200,7 +200,7 @@ func spread(points []Point) (mean, low, high float64) {
 func (s *Study) Markdown() string {
 	var out strings.Builder
 	o := s.Settings
-	fmt.Fprintf(&out, "# Probes\n\nAccuracy on targets, by the length of the sequences. Trained for %d steps of %d sequences, every other one of %d tokens and the rest shorter, with %d seed(s); %d sequences measured at each length. Backend %s, products in %s. Models of a probe have as many parameters as their widths allow; heads have 64 to 120 channels.\n",
+	fmt.Fprintf(&out, "# Probes\n\nAccuracy on targets, by the length of the sequences. Trained for %d steps of %d sequences, every other one of %d tokens and the rest shorter, with %d seed(s); %d sequences measured at each length. Backend %s, products in %s. Models of a probe are as equal in parameters as their widths allow; heads have 64 to 120 channels, or the whole width where that is less.\n",
 		o.Steps, o.Batch, o.Length, o.Seeds, o.Examples, s.Backend, s.Compute)
 	for _, p := range Probes {
 		if !slices.Contains(o.Probes, p.Name) {

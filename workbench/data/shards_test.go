@@ -175,19 +175,21 @@ func TestAFailedTokenizeSaysWhyAndLeavesNothing(t *testing.T) {
 	})
 }
 
+func tokenizeInto(t *testing.T, dir string, texts []string) error {
+	s, err := Tokenize(t.Context(), &listCorpus{texts: texts}, byteEncoder{}, dir, nil)
+	if err != nil {
+		return err
+	}
+	return s.Close()
+}
+
 func TestTwoTokenizesAtOnceShareTheCache(t *testing.T) {
 	dir := t.TempDir()
 	texts := randomTexts(rand.New(rand.NewPCG(9, 9)), 500, 100)
 	var all sync.WaitGroup
 	errs := make([]error, 4)
 	for i := range errs {
-		all.Go(func() {
-			s, err := Tokenize(t.Context(), &listCorpus{texts: texts}, byteEncoder{}, dir, nil)
-			if err == nil {
-				err = s.Close()
-			}
-			errs[i] = err
-		})
+		all.Go(func() { errs[i] = tokenizeInto(t, dir, texts) })
 	}
 	all.Wait()
 	require.NoError(t, errors.Join(errs...))
@@ -210,13 +212,7 @@ func TestTokenizesAtOnceMendADamagedCacheTogether(t *testing.T) {
 				require.NoError(t, os.WriteFile(filepath.Join(folder, "train-00000.bin"), []byte("x"), 0o666))
 			}
 		}
-		all.Go(func() {
-			s, err := Tokenize(t.Context(), &listCorpus{texts: texts}, byteEncoder{}, dir, nil)
-			if err == nil {
-				err = s.Close()
-			}
-			errs[i] = err
-		})
+		all.Go(func() { errs[i] = tokenizeInto(t, dir, texts) })
 	}
 	all.Wait()
 	require.NoError(t, errors.Join(errs...))

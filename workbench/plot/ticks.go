@@ -43,13 +43,10 @@ func (doublings) Ticks(low, high float64) (all []gonum.Tick) {
 // tickLabel writes 12000 as 12k and 20000000 as 20M; smaller numbers have as many digits as it takes.
 func tickLabel(value float64) string {
 	for _, unit := range []struct {
-		size float64
-		name string
-	}{{1e9, "G"}, {1e6, "M"}, {1e4, "k"}} {
-		if math.Abs(value) >= unit.size {
-			if unit.name == "k" {
-				unit.size = 1e3
-			}
+		from, size float64
+		name       string
+	}{{1e9, 1e9, "G"}, {1e6, 1e6, "M"}, {1e4, 1e3, "k"}} {
+		if math.Abs(value) >= unit.from {
 			return strconv.FormatFloat(value/unit.size, 'g', 6, 64) + unit.name
 		}
 	}

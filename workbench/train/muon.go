@@ -5,6 +5,8 @@ import (
 
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
+
+	"tandem/xla"
 )
 
 // Muon orthogonalises the momentum of a matrix and steps along it (Jordan et al. 2024). This is the variant that
@@ -61,10 +63,10 @@ func orthogonalize(xKIO *Node, compute dtypes.DType) *Node {
 	return Mul(x, Div(Const(x.Graph(), float32(math.Sqrt(float64(min(in, out))))), MaxScalar(frobenius(x), 1e-10)))
 }
 
-// frobenius is each matrix's norm, [K,1,1]. Rows are added up before their sums are: the Go backend adds one number after the
-// other, and of a whole matrix's 16,384 the sixth digit would be wrong.
+// frobenius is each matrix's norm, [K,1,1].
 func frobenius(xKIO *Node) *Node {
-	return Sqrt(ReduceAndKeep(ReduceAndKeep(Square(xKIO), ReduceSum, 2), ReduceSum, 1))
+	count := xKIO.Shape().Dim(0)
+	return Reshape(Sqrt(xla.SumLast(Reshape(Square(xKIO), count, -1))), count, 1, 1)
 }
 
 // secondShape is the shape of one matrix's second moments: per output neuron, or per input where those are fewer.

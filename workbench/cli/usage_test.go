@@ -39,3 +39,10 @@ func TestTheHelpOfATuningSaysWhatItTakesFromItsRunAndWhatItSetsAnew(t *testing.T
 		}
 	}
 }
+
+// What every call of the program pays before it does anything.
+func BenchmarkTheTreeOfCommands(b *testing.B) {
+	for b.Loop() {
+		newRoot()
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 
 	"tandem/blocks"
 	"tandem/models"
@@ -64,36 +65,45 @@ var formulas = map[string]string{
 // empty for a key that does not exist.
 func Describe(key string) string {
 	text := describe(key)
-	file, err := open("")
-	if err != nil {
-		return text
-	}
-	settings, err := parseYAML(file.label, file.data) // part of the program: this cannot fail
-	for _, s := range settings {
-		if err == nil && s.key == key && strings.HasSuffix(text, ")") {
+	for _, s := range ofDefault() {
+		if s.key == key && strings.HasSuffix(text, ")") {
 			return fmt.Sprintf("%s; %s in %s)", strings.TrimSuffix(text, ")"), s.text, defaultName)
 		}
 	}
 	return text
 }
 
-func describe(key string) string {
-	formula := ""
-	if text, ok := about[key]; ok {
-		for _, derived := range Default().Derived() {
-			if derived.Key == key {
-				formula = derived.Formula
-			}
+// ofDefault and defaultFormulas are made once, for help asks for hundreds of keys whenever the program starts: the settings of
+// the default configuration, and the formula of each key that nobody gave.
+var (
+	ofDefault = sync.OnceValue(func() []setting {
+		file, err := open("")
+		if err != nil {
+			return nil
 		}
+		settings, _ := parseYAML(file.label, file.data) // part of the program: this cannot fail
+		return settings
+	})
+	defaultFormulas = sync.OnceValue(func() map[string]string {
+		formulas := map[string]string{}
+		for _, derived := range Default().Derived() {
+			formulas[derived.Key] = derived.Formula
+		}
+		return formulas
+	})
+)
+
+func describe(key string) string {
+	if text, ok := about[key]; ok {
 		if key == depthKey { // its formula is what it says already
 			return text
 		}
-		return text + " (" + formula + ")"
+		return text + " (" + defaultFormulas()[key] + ")"
 	}
 	for _, kind := range blocks.Kinds {
 		for _, derived := range kind.New().Derived(1) {
 			if derived.Key == key {
-				formula, _, _ = strings.Cut(derived.Formula, ";") // what follows depends on the width
+				formula, _, _ := strings.Cut(derived.Formula, ";") // what follows depends on the width
 				return fmt.Sprintf("option of %s blocks (%s)", kind.Name, formula)
 			}
 		}
